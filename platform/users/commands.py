@@ -1,0 +1,7 @@
+"""The base of the command line, as the rooms above `users` import it; it lives in `audit`, the lowest room with a command."""
+
+from __future__ import annotations
+
+from audit.commands import Exit, JsonCommand
+
+__all__ = ["Exit", "JsonCommand"]

@@ -1,0 +1,106 @@
+"""Files made to break the reader are refused in a sentence, quickly, and leave nothing behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from media.errors import BadInput
+from media.limits import MediaLimits
+from media.video import normalise_still, normalise_video, probe, read_still, stream_untrusted
+from tests.hostile import make
+
+LIMITS = MediaLimits()
+ADVICE = ("upload", "export", "scale", "shorten", "remove")
+SECONDS_MAX = 15.0  # on a busy machine; alone each takes a fraction of a second
+
+Maker = Callable[[Path], Path]
+
+
+def assert_tells_what_to_do(error: BadInput) -> None:
+    assert error.code == "bad_input"
+    last_clause = error.message.rsplit(";", 1)[-1]
+    assert any(word in last_clause for word in ADVICE), error.message
+
+
+@pytest.mark.parametrize("maker", make.HOSTILE_VIDEOS, ids=lambda maker: maker.__name__)
+def test_a_hostile_video_is_refused_with_advice(maker: Maker, tmp_path: Path) -> None:
+    source = maker(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    began = time.monotonic()
+    with pytest.raises(BadInput) as caught:
+        normalise_video(source, tmp_path / "normalised.mp4", limits=LIMITS)
+    assert time.monotonic() - began < SECONDS_MAX
+    assert_tells_what_to_do(caught.value)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("maker", make.HOSTILE_VIDEOS, ids=lambda maker: maker.__name__)
+def test_a_hostile_video_is_refused_by_the_probe_too(maker: Maker, tmp_path: Path) -> None:
+    with pytest.raises(BadInput):
+        probe(maker(tmp_path), limits=LIMITS)
+
+
+@pytest.mark.parametrize("maker", make.HOSTILE_STILLS, ids=lambda maker: maker.__name__)
+def test_a_hostile_still_is_refused_with_advice(maker: Maker, tmp_path: Path) -> None:
+    source = maker(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    began = time.monotonic()
+    with pytest.raises(BadInput) as caught:
+        normalise_still(source, tmp_path / "normalised.png", limits=LIMITS)
+    assert time.monotonic() - began < SECONDS_MAX
+    assert_tells_what_to_do(caught.value)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_what_hides_under_transparency_is_handed_to_the_gate(tmp_path: Path) -> None:
+    result = normalise_still(make.hidden_under_alpha(tmp_path), tmp_path / "still.png", limits=LIMITS)
+    shown = read_still(result.path)
+    assert result.under_alpha_path is not None
+    beneath = read_still(result.under_alpha_path)
+    assert shown[50, 100].tolist() == [128, 128, 128]
+    assert beneath[50, 100].tolist() == [250, 20, 20]
+
+
+def test_a_wrong_file_name_ending_does_not_matter(tmp_path: Path) -> None:
+    result = normalise_still(make.wrong_extension(tmp_path), tmp_path / "still.png", limits=LIMITS)
+    assert (result.width, result.height, result.under_alpha_path) == (96, 80, None)
+
+
+def test_a_header_that_lies_about_the_size_gets_no_more_than_the_limits(tmp_path: Path) -> None:
+    result = normalise_video(make.huge_dimensions(tmp_path), tmp_path / "normalised.mp4", limits=LIMITS)
+    assert max(result.width, result.height) < 256
+
+
+def test_a_playlist_is_never_opened_as_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="whatever its name says"):
+        stream_untrusted(make.text_named_mp4(tmp_path), limits=LIMITS)
+
+
+def test_time_stamps_before_zero_are_counted_from_the_first_frame(tmp_path: Path) -> None:
+    clip = make.write_clip(
+        tmp_path / "early.mkv", ticks=[-1000 + 40 * index for index in range(10)], tick_s=make.Fraction(1, 1000)
+    )
+    result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    assert (result.frame_rate, result.frame_count) == (25, 10)
+
+
+@pytest.mark.parametrize("cut", [0.3, 0.6, 0.9])
+def test_a_clip_that_breaks_off_is_refused_or_ends_early_but_never_hangs(cut: float, tmp_path: Path) -> None:
+    whole = make.write_clip(tmp_path / "whole.mkv", frames=50).read_bytes()
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(whole[: int(len(whole) * cut)])
+    frames = sum(len(batch) for batch in stream_untrusted(broken, limits=LIMITS).planes())
+    assert 0 < frames < 50
+
+
+def test_a_copy_with_a_flipped_byte_can_still_be_looked_at(tmp_path: Path) -> None:
+    data = bytearray(make.write_clip(tmp_path / "whole.mp4", frames=50, options={"crf": "20", "g": "10"}).read_bytes())
+    middle = data.index(b"mdat") + (len(data) - data.index(b"mdat")) // 3
+    data[middle] ^= 0xFF
+    (tmp_path / "flipped.mp4").write_bytes(data)
+    clip = stream_untrusted(tmp_path / "flipped.mp4", limits=LIMITS)
+    assert sum(len(batch) for batch in clip.planes()) >= 40

@@ -1,0 +1,299 @@
+"""The rules of consent, as pure functions: who is shown, what their consents say, what is asked for -> a decision.
+
+Every face needs the one consent that the job names for it, verified one to one. Whatever is missing, malformed or in doubt
+never allows: an empty request, an empty list of faces and an empty scope refuse.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from consent.faces.engine import Band
+from consent.faces.observed import Side
+from consent.wording import FIX
+
+POLICY_VERSION = "2026-11-1"
+
+COMMERCIAL_PURPOSES = frozenset({"film", "advertising", "education", "news", "parody"})
+OTHER_PURPOSES = frozenset({"personal", "research", "internal_test"})
+PURPOSES = COMMERCIAL_PURPOSES | OTHER_PURPOSES
+ATTESTED_PURPOSES = frozenset({"internal_test"})
+WORLD = "001"  # UN M49: the whole world. An empty list of territories grants nothing
+
+
+class State(enum.StrEnum):
+    """The life of a consent."""
+
+    REQUESTED = "requested"
+    GIVEN = "given"
+    SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    TERMINATED = "terminated"
+    DECLINED = "declined"
+
+
+class Role(enum.StrEnum):
+    """What the person agreed to: to be depicted, to drive as performer, or both."""
+
+    DEPICTED = "depicted"
+    PERFORMER = "performer"
+    BOTH = "both"
+
+
+class Assurance(enum.StrEnum):
+    """How far it is proven that the person themself agreed, weakest first."""
+
+    ATTESTED = "attested"
+    CAPTURED = "captured"
+    REVIEWED = "reviewed"
+    IDENTIFIED = "identified"
+
+
+ASSURANCE_ORDER = tuple(Assurance)
+
+
+class Verdict(enum.StrEnum):
+    """What a decision says."""
+
+    ALLOW = "allow"
+    REVIEW = "review"
+    REFUSE = "refuse"
+
+
+class Outcome(enum.StrEnum):
+    """What was found for one face. Also the code of its reason."""
+
+    COVERED = "covered"
+    AMBIGUOUS = "ambiguous"
+    DECLARED_FICTIONAL = "declared_fictional"
+    UNNAMED = "unnamed"
+    UNKNOWN = "unknown"
+    HIDDEN = "hidden_face"
+    UNMATCHABLE = "unmatchable"
+    NO_TEMPLATE = "no_template"
+    MISMATCH = "mismatch"
+    NOT_GIVEN = "not_given"
+    SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
+    TERMINATED = "terminated"
+    EXPIRED = "expired"
+    NOT_STARTED = "not_started"
+    OUT_OF_SCOPE = "out_of_scope"
+
+
+FOR_REVIEW = frozenset({Outcome.AMBIGUOUS, Outcome.DECLARED_FICTIONAL})
+STATE_OUTCOMES = {
+    State.REQUESTED: Outcome.NOT_GIVEN,
+    State.DECLINED: Outcome.NOT_GIVEN,
+    State.SUSPENDED: Outcome.SUSPENDED,
+    State.WITHDRAWN: Outcome.WITHDRAWN,
+    State.TERMINATED: Outcome.TERMINATED,
+    State.EXPIRED: Outcome.EXPIRED,
+}
+MOVES = {
+    State.REQUESTED: frozenset({State.GIVEN, State.DECLINED}),
+    State.GIVEN: frozenset({State.SUSPENDED, State.WITHDRAWN, State.EXPIRED, State.TERMINATED}),
+    State.SUSPENDED: frozenset({State.GIVEN, State.WITHDRAWN, State.EXPIRED, State.TERMINATED}),
+}
+"""The moves a consent can make; a state that is no key is an end."""
+
+ROLES_OF_SIDE = {
+    Side.PORTRAIT: frozenset({Role.DEPICTED, Role.BOTH}),
+    Side.DRIVER: frozenset({Role.PERFORMER, Role.BOTH}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a job asks for. No territory named means the whole world."""
+
+    studio_id: UUID
+    purpose: str
+    territories: frozenset[str] = frozenset()
+    declared_fictional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """What the rules read of a consent. valid_until is exclusive; both times carry a zone."""
+
+    id: UUID
+    studio_id: UUID
+    role: Role
+    state: State
+    assurance: Assurance
+    purposes: frozenset[str]
+    territories: frozenset[str]
+    voice: bool
+    valid_from: datetime
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FaceView:
+    """What the rules read of a face.
+
+    named: the job names a consent for it. consent: that consent, None when there is none of this id. band: how the face
+    compares with that consent's template; None when it was not compared, for want of a template.
+    """
+
+    name: str
+    side: Side
+    named: bool = False
+    consent: ConsentView | None = None
+    band: Band | None = None
+    matchable: bool = True
+    hidden: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a decision is not `allow`. The message ends with what to do."""
+
+    code: str
+    message: str
+    face: str | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the shape that commands and the API show."""
+        return {"code": self.code, "message": self.message, "face": self.face}
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDecision:
+    """What was decided for one face. `message` is empty when it is covered."""
+
+    face: str
+    side: Side
+    outcome: Outcome
+    consent_id: UUID | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer for a job. `voice` says whether the driver's sound may be carried: every performer's consent covers voice."""
+
+    outcome: Verdict
+    faces: tuple[FaceDecision, ...]
+    reasons: tuple[Reason, ...]
+    voice: bool = False
+    policy_version: str = POLICY_VERSION
+
+
+def decide(request: Request, faces: Sequence[FaceView], now: datetime, extra_reasons: Sequence[Reason] = ()) -> Decision:
+    """Decide a job. Allows only when a face is on each side, every face is covered and nothing else speaks against it.
+
+    `extra_reasons` (a second video stream, a name without a face, ...) always refuse.
+    """
+    decided = tuple(decide_face(request, face, now) for face in faces)
+    refusing = [*request_reasons(request), *missing_sides(faces), *extra_reasons]
+    refusing += [_reason(face) for face in decided if face.outcome not in FOR_REVIEW and face.outcome is not Outcome.COVERED]
+    review = [_reason(face) for face in decided if face.outcome in FOR_REVIEW]
+    if request.declared_fictional and not review:
+        review = [Reason("declared_fictional", FIX["declared_fictional"])]
+    verdict = Verdict.REFUSE if refusing else Verdict.REVIEW if review else Verdict.ALLOW
+    return Decision(verdict, decided, (*refusing, *review), voice=voice_covered(faces))
+
+
+def decide_face(request: Request, face: FaceView, now: datetime) -> FaceDecision:
+    """Decide one face, in this order: seen at all, named, standing, in scope, same person."""
+    outcome, detail = _judge(request, face, now)
+    message = "" if outcome is Outcome.COVERED else FIX[outcome].format(face=face.name, detail=detail)
+    return FaceDecision(face.name, face.side, outcome, face.consent.id if face.consent else None, message)
+
+
+def _judge(request: Request, face: FaceView, now: datetime) -> tuple[Outcome, str]:
+    if face.hidden:
+        return Outcome.HIDDEN, ""
+    if not face.named:
+        return _judge_unnamed(request, face)
+    if face.consent is None:
+        return Outcome.UNKNOWN, ""
+    standing = standing_of(request, face.side, face.consent, now)
+    if standing is not None:
+        return standing
+    if not face.matchable:
+        return Outcome.UNMATCHABLE, face.note or "no usable view"
+    return _identity_of(face), ""
+
+
+def _judge_unnamed(request: Request, face: FaceView) -> tuple[Outcome, str]:
+    # a performer stood before a camera: only a still can be declared drawn
+    if request.declared_fictional and face.side is Side.PORTRAIT:
+        return Outcome.DECLARED_FICTIONAL, ""
+    if not face.matchable:
+        return Outcome.UNMATCHABLE, face.note or "no usable view"
+    return Outcome.UNNAMED, ""
+
+
+def _identity_of(face: FaceView) -> Outcome:
+    if face.band is None:
+        return Outcome.NO_TEMPLATE
+    return {Band.MATCH: Outcome.COVERED, Band.REVIEW: Outcome.AMBIGUOUS}.get(face.band, Outcome.MISMATCH)
+
+
+def standing_of(request: Request, side: Side, consent: ConsentView, now: datetime) -> tuple[Outcome, str] | None:
+    """Return what speaks against a consent whatever the pixels show, with its detail; None when it stands and covers."""
+    if consent.studio_id != request.studio_id:
+        return Outcome.UNKNOWN, ""  # another studio's consent reads like none at all
+    if consent.state is not State.GIVEN:
+        return STATE_OUTCOMES[consent.state], ""
+    if now < consent.valid_from:
+        return Outcome.NOT_STARTED, consent.valid_from.date().isoformat()
+    if now >= consent.valid_until:
+        return Outcome.EXPIRED, ""
+    problem = scope_problem(request, side, consent)
+    return (Outcome.OUT_OF_SCOPE, problem) if problem else None
+
+
+def scope_problem(request: Request, side: Side, consent: ConsentView) -> str:
+    """Return what of the request the consent leaves out, in words; empty when it covers all of it."""
+    if consent.role not in ROLES_OF_SIDE.get(side, frozenset()):
+        return f"the consent is for the role {consent.role}"
+    if request.purpose not in consent.purposes:
+        return f"the purpose {request.purpose} is not among those agreed to"
+    if consent.assurance is Assurance.ATTESTED and request.purpose not in ATTESTED_PURPOSES:
+        return f"an attested consent never covers the purpose {request.purpose}"
+    asked = request.territories or frozenset({WORLD})
+    outside = frozenset() if WORLD in consent.territories else asked - consent.territories
+    if outside:
+        names = ", ".join("the whole world" if code == WORLD else code for code in sorted(outside))
+        return f"the territory asked for ({names}) is not among those agreed to"
+    return ""
+
+
+def request_reasons(request: Request) -> tuple[Reason, ...]:
+    """Return what is wrong with a request itself."""
+    if request.purpose in PURPOSES:
+        return ()
+    return (Reason("unknown_purpose", FIX["unknown_purpose"].format(detail=", ".join(sorted(PURPOSES)))),)
+
+
+def missing_sides(faces: Sequence[FaceView]) -> tuple[Reason, ...]:
+    """Return a reason for each side that shows no face: a job without faces is not one where all are covered."""
+    present = {face.side for face in faces}
+    return tuple(Reason(f"no_{side}_face", FIX["no_face"].format(detail=side)) for side in ROLES_OF_SIDE if side not in present)
+
+
+def voice_covered(faces: Sequence[FaceView]) -> bool:
+    """Whether the consents named for the driver's faces all cover voice; false without any."""
+    performers = [face for face in faces if face.side is Side.DRIVER]
+    return bool(performers) and all(face.consent is not None and face.consent.voice for face in performers)
+
+
+def commercial_model_reason(purpose: str, *, model_allows: bool) -> tuple[Reason, ...]:
+    """Return a reason when a commercial purpose would run on a model licensed for other use only."""
+    if model_allows or purpose not in COMMERCIAL_PURPOSES:
+        return ()
+    return (Reason("model_licence", FIX["model_licence"].format(detail=purpose)),)
+
+
+def _reason(face: FaceDecision) -> Reason:
+    return Reason(str(face.outcome), face.message, face.face)

@@ -1,0 +1,1 @@
+"""Fingerprints of picture and sound: small, streamed, compared second by second. No Django here."""

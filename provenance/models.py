@@ -1,0 +1,82 @@
+"""What the platform keeps of each output, so that any later copy can be recognised. It names nobody."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.utils import timezone
+
+
+class Record(models.Model):
+    """One output: reserved with its watermark id before rendering, sealed once with everything that proves it.
+
+    The database refuses a change of what was reserved, a second sealing and removal (`0002_append_only`).
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    watermark_id = models.CharField(max_length=16, unique=True, validators=[RegexValidator(r"^[0-9a-f]{16}$")])
+    key_name = models.CharField(max_length=80)  # which derived key marks it: studio and month
+    scheme = models.PositiveSmallIntegerField()
+    job_id = models.UUIDField(unique=True)  # no foreign key: provenance does not know generation
+    studio_id = models.UUIDField(db_index=True)
+    studio_public_name = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null: the studio is not to be named
+    system = models.CharField(max_length=80)
+    system_version = models.CharField(max_length=40)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    sealed_at = models.DateTimeField(null=True, blank=True)
+    manifest_id = models.CharField(max_length=120, unique=True, null=True, blank=True)
+    manifest_sha256 = models.CharField(max_length=64, blank=True)  # of the CBOR claim
+    manifest_store = models.BinaryField(default=bytes)
+    signer_serial = models.CharField(max_length=64, blank=True)
+    development_signer = models.BooleanField(default=True)
+    asset_sha256 = models.CharField(max_length=64, blank=True, db_index=True)
+    width = models.PositiveIntegerField(null=True, blank=True)
+    height = models.PositiveIntegerField(null=True, blank=True)
+    frame_rate = models.CharField(max_length=24, blank=True)  # an exact fraction, such as 30000/1001
+    frame_count = models.PositiveIntegerField(null=True, blank=True)
+    duration_s = models.FloatField(null=True, blank=True)
+    self_test = models.JSONField(default=dict, blank=True)
+    fingerprint = models.BinaryField(default=bytes)
+    audio_fingerprint = models.BinaryField(null=True, blank=True)
+    sketch = models.BinaryField(default=bytes)  # 64 bytes that narrow the search by content
+
+    class Meta:
+        """Sealing fills everything at once, or nothing."""
+
+        constraints = (
+            models.CheckConstraint(
+                name="record_sealed_whole",
+                condition=models.Q(sealed_at__isnull=True, manifest_id__isnull=True)
+                | (
+                    models.Q(sealed_at__isnull=False, manifest_id__isnull=False)
+                    & ~models.Q(manifest_sha256="")
+                    & ~models.Q(asset_sha256="")
+                    & ~models.Q(fingerprint=b"")
+                ),
+            ),
+        )
+        indexes = (models.Index(fields=["sealed_at"]),)
+
+    def __str__(self) -> str:
+        return self.watermark_id
+
+
+class SoftBinding(models.Model):
+    """A soft binding that resolves to a record. Written by the platform alone and never moved (misuse register A20)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    alg = models.CharField(max_length=120)
+    value = models.CharField(max_length=344)  # base64
+    record = models.ForeignKey(Record, on_delete=models.PROTECT, related_name="soft_bindings")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        """One value of one algorithm points to one record."""
+
+        constraints = (models.UniqueConstraint(fields=["alg", "value"], name="soft_binding_points_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.alg} {self.value}"

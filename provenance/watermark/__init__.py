@@ -1,0 +1,24 @@
+"""The video watermark: a keyed, synchronised spread-spectrum tile in luma and blue difference, read back after re-encoding."""
+
+from .detector import Detection, Detector
+from .embedder import Embedder
+from .errors import FrameSizeChanged, PictureTooSmall, WatermarkError
+from .geometry import Geometry
+from .keystream import derive_key
+from .schemes import SCHEME_1, SCHEMES, Scheme
+from .self_test import margin
+
+__all__ = [
+    "SCHEMES",
+    "SCHEME_1",
+    "Detection",
+    "Detector",
+    "Embedder",
+    "FrameSizeChanged",
+    "Geometry",
+    "PictureTooSmall",
+    "Scheme",
+    "WatermarkError",
+    "derive_key",
+    "margin",
+]

@@ -1,0 +1,59 @@
+"""How strong the mark may be at each place: less in the dark, more in texture, held to one mean error per frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
+
+CELL_PX = 4  # masks are worked out at a quarter of the size: they are smooth, and noise in them would cost bit rate
+_DARK_FLOOR = 0.25
+_DARK_BELOW, _DARK_SPAN = 8.0, 40.0  # full strength from code value 48 up; the floor is reached near black
+_ACTIVITY_FULL = 12.0
+_ACTIVITY_GAIN = 1.2
+_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.65, 1.1  # blue and yellow mottle shows first on flat grey
+_SCALE_RANGE = (0.4, 1.25)  # a frame that is mostly dark is not made up for elsewhere
+
+
+@dataclass(frozen=True)
+class Mask:
+    """luma: float32 (H, W), amplitude in code values of a tile of unit rms; chroma: float32 (ceil H/2, ceil W/2)."""
+
+    luma: Tensor
+    chroma: Tensor
+    thumbnail: Tensor
+
+
+def thumbnail(frame: Tensor) -> Tensor:
+    """Cell means of one luma plane (H, W): float32 (ceil H/4, ceil W/4)."""
+    return avg_pool2d(frame[None, None], CELL_PX, ceil_mode=True, count_include_pad=False)[0, 0]
+
+
+def mask_of(frame: Tensor, *, luma_rms: float, chroma_rms: float) -> Mask:
+    """Mask of one luma plane, float32 (H, W). Depends on this frame alone, so a stream is marked as it passes."""
+    cells = thumbnail(frame)
+    mean = _box(cells)
+    spread = (_box(thumbnail(frame.square())) - mean.square()).clamp_min(0.0).sqrt()
+    # The calmest neighbourhood counts: an edge must not lend its strength to the flat beside it.
+    calm = -max_pool2d(-spread[None, None], 5, stride=1, padding=2)[0, 0]
+    light = ((mean - _DARK_BELOW) / _DARK_SPAN).clamp(_DARK_FLOOR, 1.0)
+    activity = (calm / _ACTIVITY_FULL).clamp_max(1.0)
+    shape = light * (1.0 + _ACTIVITY_GAIN * activity)
+    tint = light * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
+    scale = (1.0 / shape.square().mean().sqrt()).clamp(*_SCALE_RANGE)
+    height, width = frame.shape
+    return Mask(
+        luma=_stretch(shape * scale * luma_rms, (height, width)),
+        chroma=_stretch(tint * chroma_rms, (-(-height // 2), -(-width // 2))),
+        thumbnail=cells,
+    )
+
+
+def _box(cells: Tensor) -> Tensor:
+    return avg_pool2d(cells[None, None], 5, stride=1, padding=2, count_include_pad=False)[0, 0]
+
+
+def _stretch(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    return interpolate(cells[None, None], size=size, mode="bilinear", align_corners=False)[0, 0].to(torch.float32)

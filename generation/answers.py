@@ -1,0 +1,31 @@
+"""How a job reads to those who asked for it: one shape for the command line and the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from generation.models import Job
+from generation.selectors import reasons_of
+from generation.states import Status
+
+
+def job_answer(job: Job) -> dict[str, Any]:
+    """The public fields of a job; `output` is left to the caller, who knows how it hands files over."""
+    facts = job.render_facts
+    released = job.status == Status.RELEASED
+    return {
+        "job": str(job.pk),
+        "status": job.status,
+        "reasons": reasons_of(job),
+        "consents": job.named_consents,
+        "output": None,
+        "watermark_id": job.watermark_id if released else None,
+        "manifest_id": job.manifest_id if released else None,
+        "engine": job.engine,
+        "frames": facts.get("frames"),
+        "fps": facts.get("frame_rate"),
+        "seconds": facts.get("seconds"),
+        "frames_done": job.frames_done,
+        "frames_total": job.frames_total,
+        "created": job.created_at.isoformat(),
+    }

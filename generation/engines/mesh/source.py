@@ -1,0 +1,151 @@
+"""A still made ready: each face's work region, its mesh at rest, and the layers that will be warped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from generation.engines.base import UnusableSource
+from generation.engines.mesh import geometry, topology
+from generation.engines.mesh.config import MeshConfig
+from generation.engines.mesh.motion import face_size
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of the still that one face may change: rows top .. bottom, columns left .. right, worked on at `scale`."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    scale: float  # region pixels per still pixel, at most 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in region pixels."""
+        return round((self.bottom - self.top) * self.scale), round((self.right - self.left) * self.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class RestFace:
+    """The still's face at rest, in region pixels."""
+
+    vertices: Tensor  # (V, 3): 468 face points, then the rings
+    texture: Tensor  # (V, 2) where each vertex takes its colour; differs from its place where the still hides it
+    irises: Tensor  # (2, 3) centres
+    axes: Tensor  # (3, 3) columns: head axes
+    centre: Tensor  # (3,) of the stable points
+    width: float
+    height: float
+    head_weight: Tensor  # (V,) 1 on the head, 0 on torso and background
+    follow_weight: Tensor  # (V,) share of the head's shift taken by what is not head
+    ring_follow: Tensor  # (V - 468,) share of the oval's expression taken by each ring vertex
+
+
+def choose_region(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) -> Region:
+    """A square of `crop_heights` face heights around the head, cut at the picture's edges. landmarks: (478, 3) px."""
+    height, width = size
+    oval = landmarks[list(topology.OVAL), :2]
+    low, high = oval.min(0).values, oval.max(0).values
+    centre = (low + high) / 2
+    half = float((high - low).max()) * config.crop_heights / 2
+    left, top = max(0, int(centre[0] - half)), max(0, int(centre[1] - half))
+    right, bottom = min(width, int(centre[0] + half) + 1), min(height, int(centre[1] + half) + 1)
+    side = max(right - left, bottom - top)
+    return Region(left, top, right, bottom, min(1.0, config.max_region_px / side))
+
+
+def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
+    """Raise UnusableSource for a face too small or turned too far. landmarks: (478, 3) px."""
+    _, height = face_size(landmarks)
+    if height < config.min_face_px:
+        raise UnusableSource(
+            f"the face is {height:.0f} pixels high and at least {config.min_face_px:.0f} are needed; "
+            "use a larger picture or a closer portrait"
+        )
+    yaw = abs(float(torch.rad2deg(geometry.to_angles(geometry.head_axes(landmarks))[0])))
+    if yaw > config.max_source_yaw_deg:
+        raise UnusableSource(
+            f"the face is turned {yaw:.0f} degrees away and at most {config.max_source_yaw_deg:.0f} can be animated; "
+            "use a portrait that shows both eyes"
+        )
+
+
+def rest_face(landmarks: Tensor, config: MeshConfig) -> RestFace:
+    """Mesh, head axes and weights of a face. landmarks: (478, 3), region pixels."""
+    points = landmarks.double()
+    axes = geometry.head_axes(points)
+    width, height = face_size(points)
+    face = points[: topology.FACE_POINTS]
+    support = _visible_support(face)
+    vertices, scales = _add_rings(face, face[support[list(topology.OVAL)]], axes, config)
+    texture = vertices[:, :2].clone()
+    hidden = support != torch.arange(len(face))
+    texture[: len(face)][hidden] = torch.lerp(face[support[hidden], :2], face[:, :2].mean(0), config.hidden_inset)
+    below = (vertices - points[topology.CHIN]) @ axes[:, 1] / height  # face heights under the chin
+    reach = 1 - geometry.smoothstep(scales, 2.6, 4.2)
+    head = (1 - geometry.smoothstep(below, 0.0, config.neck_length)) * reach
+    head[: topology.FACE_POINTS] = 1
+    head = _relax(head, rings=len(config.ring_scales))
+    follow = (1 - head) * reach * config.torso_follow
+    return RestFace(
+        vertices=vertices.float(),
+        texture=texture.float(),
+        irises=points[list(topology.IRISES)].float(),
+        axes=axes.float(),
+        centre=points[list(topology.STABLE)].mean(0).float(),
+        width=width,
+        height=height,
+        head_weight=head.float(),
+        follow_weight=follow.float(),
+        ring_follow=(1 - geometry.smoothstep(scales[topology.FACE_POINTS :], 1.0, 1.75)).float(),
+    )
+
+
+def _visible_support(face: Tensor) -> Tensor:
+    """int64 (468,): each point itself where the still shows it, else the nearest point that is shown. face: (468, 3)."""
+    triangles = topology.face_triangles()
+    corners = face[triangles][..., :2]
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = second[:, 0] * first[:, 1] - second[:, 1] * first[:, 0]  # positive where the surface faces the camera
+    facing = torch.zeros(len(face), dtype=face.dtype)
+    facing.index_add_(0, triangles.flatten(), area.repeat_interleave(3))
+    hidden = facing < 0
+    distance = torch.cdist(face, face)
+    distance[:, hidden] = torch.inf
+    return torch.where(hidden, distance.argmin(1), torch.arange(len(face)))
+
+
+def _add_rings(face: Tensor, outline: Tensor, axes: Tensor, config: MeshConfig) -> tuple[Tensor, Tensor]:
+    """Vertices (V, 3) with rings around the visible outline (36, 3), and each vertex's ring scale (V,) (1 on the face)."""
+    middle = outline.mean(0)
+    ears = face[[topology.CHEEK_RIGHT, topology.CHEEK_LEFT]]
+    vertices, scales = [face], [torch.ones(len(face), dtype=face.dtype)]
+    ear_middle = ears.mean(0)
+    across = (ears[1] - ears[0]) / (ears[1] - ears[0]).norm()
+    normal = torch.linalg.cross(across, axes[:, 1])
+    for scale in config.ring_scales:
+        ring = middle + (outline - middle) * scale
+        # The plane through both ears, parallel to the face.
+        plane = ear_middle[2] - ((ring - ear_middle)[:, :2] @ normal[:2]) / normal[2].clamp(min=0.35)
+        share = geometry.smoothstep(torch.tensor(scale, dtype=face.dtype), 1.0, config.ring_depth_end)
+        ring[:, 2] = torch.lerp(outline[:, 2], plane, share)
+        vertices.append(ring)
+        scales.append(torch.full((len(ring),), scale, dtype=face.dtype))
+    return torch.cat(vertices), torch.cat(scales)
+
+
+def _relax(weight: Tensor, rings: int) -> Tensor:
+    """Smooth the rings' weights along and across the rings; the face keeps its own."""
+    grid = weight[topology.FACE_POINTS :].reshape(1, 1, rings, -1)
+    start = torch.ones_like(grid[:, :, :1])
+    for _ in range(3):
+        padded = torch.cat([start, grid, grid[:, :, -1:]], 2)
+        across = (padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]) / 4
+        along = F.pad(across, (1, 1, 0, 0), mode="circular")
+        grid = (along[..., :-2] + 2 * along[..., 1:-1] + along[..., 2:]) / 4
+    return torch.cat([weight[: topology.FACE_POINTS], grid.flatten()])

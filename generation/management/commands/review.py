@@ -1,0 +1,62 @@
+"""`review`: list what waits for a person, approve it or reject it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from django.core.management.base import CommandParser
+
+from generation import services
+from generation.errors import IllegalMove, InvalidRequest
+from generation.models import Job
+from generation.states import PARKED
+from media.errors import CountersignError
+from users.commands import Exit, JsonCommand
+from users.models import User
+from users.selectors import user_by_email
+
+
+class Command(JsonCommand):
+    """Decide parked jobs from the command line, as the named staff member."""
+
+    help = "List, approve or reject the jobs that wait for a person."
+    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One action, and the job it is about."""
+        super().add_arguments(parser)
+        parser.add_argument("action", choices=["list", "approve", "reject"])
+        parser.add_argument("job", nargs="?", type=uuid.UUID)
+        parser.add_argument("--reason", metavar="CODE")
+        parser.add_argument("--by", metavar="EMAIL", help="the staff member who decides; needed to approve or reject")
+
+    def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
+        """Do the action."""
+        if options["action"] == "list":
+            waiting = Job.objects.filter(status__in=PARKED).order_by("created_at")
+            return {"results": [_row(job) for job in waiting]}, Exit.DONE
+        job, reviewer = _job(options["job"]), _reviewer(options["by"])
+        if options["action"] == "approve":
+            decided = services.approve(job=job, reviewer=reviewer)
+        else:
+            decided = services.reject(job=job, reviewer=reviewer, reason=options["reason"] or "")
+        return {"results": [_row(decided)]}, Exit.DONE
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return {"job": str(job.pk), "status": job.status, "reasons": job.reasons or job.hold_reasons}
+
+
+def _job(job_id: uuid.UUID | None) -> Job:
+    job = Job.objects.filter(pk=job_id).first() if job_id else None
+    if job is None:
+        raise InvalidRequest("Name the job to decide; `review list` shows those that wait.")
+    return job
+
+
+def _reviewer(email: str | None) -> User:
+    user = user_by_email(email) if email else None
+    if user is None:
+        raise InvalidRequest("Say who decides with --by and the e-mail address of a staff member.")
+    return user

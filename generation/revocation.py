@@ -1,0 +1,75 @@
+"""What a withdrawn consent does to jobs and outputs. The gate alone already stops release; this makes it prompt and visible."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from audit.models import OutboxMessage
+from audit.services import deliver
+from consent.services import withdraw_consent
+from generation.errors import IllegalMove
+from generation.models import Job
+from generation.states import CANCELLABLE, Status
+from generation.transitions import move
+
+TOPICS = ("consent.withdrawn", "consent.suspended", "consent.expired", "consent.terminated")
+ENDED_REASON = {
+    "code": "consent_ended",
+    "message": "A consent behind this job has ended or is suspended; ask the person for a new one before submitting again.",
+    "face": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """How many jobs and outputs a withdrawal reached."""
+
+    jobs_cancelled: int
+    outputs_withdrawn: int
+
+
+def revoke(*, consent_id: uuid.UUID, reason: str, actor: str) -> Cascade:
+    """Withdraw a consent and stop every job and output that rests on it, in one transaction."""
+    with transaction.atomic():
+        withdraw_consent(consent_id=consent_id, reason=reason, actor=actor)
+        return cascade(consent_id=consent_id, actor=actor)
+
+
+def cascade(*, consent_id: uuid.UUID, actor: str) -> Cascade:
+    """Cancel the running and withdraw the released jobs that name this consent. Running it again changes nothing."""
+    cancelled = withdrawn = 0
+    for job in _jobs_resting_on(consent_id):
+        source = Status(job.status)
+        target = Status.WITHDRAWN if source is Status.RELEASED else Status.CANCELLED
+        try:
+            move(
+                job_id=job.pk,
+                source=source,
+                target=target,
+                actor=actor,
+                reasons=[ENDED_REASON],
+                detail={"consent": str(consent_id)},
+            )
+        except IllegalMove:  # it moved on under our hands: the next stage asks the gate and is refused
+            continue
+        cancelled += target is Status.CANCELLED
+        withdrawn += target is Status.WITHDRAWN
+    return Cascade(jobs_cancelled=cancelled, outputs_withdrawn=withdrawn)
+
+
+def _jobs_resting_on(consent_id: uuid.UUID) -> list[Job]:
+    wanted = str(consent_id)
+    alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "status", "named_consents")
+    return [job for job in alive if wanted in job.named_consents.values()]
+
+
+def consume_withdrawals() -> int:
+    """Act on consents that ended elsewhere (the person's own page, expiry), read from the outbox."""
+    return sum(deliver(topic=topic, handler=_on_ended) for topic in TOPICS)
+
+
+def _on_ended(message: OutboxMessage) -> None:
+    cascade(consent_id=uuid.UUID(str(message.payload["consent"])), actor="system:revocation")

@@ -1,0 +1,207 @@
+"""What people do to assets and jobs: upload, submit, cancel, approve, reject."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from audit.services import record_event
+from generation import dispatch, engines, storage
+from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest
+from generation.job_request import JobRequest, check_request, request_digest
+from generation.models import Asset, Job
+from generation.release import require_releasable
+from generation.states import CANCELLABLE, Stage, Status
+from generation.transitions import log_step, move
+from media.errors import BadInput
+from users.models import Studio, User
+
+UPLOAD_CHUNK_BYTES = 1 << 20
+REJECTION_REASONS = frozenset(
+    {"consent_doubtful", "likeness_mismatch", "sexual_content", "apparent_minor", "deceptive_use", "policy_other"}
+)
+
+
+def _byte_limit(kind: str) -> int:
+    limits = settings.MEDIA_LIMITS
+    return int(limits.still_bytes if kind == Asset.Kind.STILL else limits.video_bytes)
+
+
+def _store_upload(chunks: Iterable[bytes], destination: Path, limit_bytes: int) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    with destination.open("wb") as file:
+        for chunk in chunks:
+            size += len(chunk)
+            if size > limit_bytes:
+                raise BadInput(f"The file is larger than {limit_bytes // 2**20} MB; upload a smaller one.")
+            digest.update(chunk)
+            file.write(chunk)
+    if not size:
+        raise BadInput("The file is empty; choose one with a picture or a video in it.")
+    return digest.hexdigest(), size
+
+
+def create_asset(*, studio: Studio, kind: str, file_name: str, chunks: Iterable[bytes], user: User | None = None) -> Asset:
+    """Keep an upload as it came. Raises BadInput when it is empty or over the limit; then nothing is kept.
+
+    What is in the file is looked at by the job's first stage, in a limited child process.
+    """
+    asset = Asset(studio=studio, kind=kind, file_name=PurePath(file_name).name[:255], created_by=user)
+    destination = storage.upload_file(studio.pk, asset.pk)
+    try:
+        asset.upload_sha256, asset.upload_bytes = _store_upload(chunks, destination, _byte_limit(kind))
+    except BadInput:
+        destination.unlink(missing_ok=True)
+        raise
+    asset.upload_path = storage.relative(destination)
+    with transaction.atomic():
+        asset.save(force_insert=True)
+        record_event(
+            actor=_actor(user),
+            action="asset.uploaded",
+            subject_type="asset",
+            subject_id=str(asset.pk),
+            studio_id=studio.pk,
+            detail={"kind": kind, "sha256": asset.upload_sha256, "bytes": asset.upload_bytes},
+        )
+    return asset
+
+
+def read_chunks(path: Path) -> Iterable[bytes]:
+    """The bytes of a local file, in pieces."""
+    with path.open("rb") as file:
+        while chunk := file.read(UPLOAD_CHUNK_BYTES):
+            yield chunk
+
+
+def _actor(user: User | None) -> str:
+    return f"user:{user.pk}" if user else "system:command_line"
+
+
+def submit(
+    *,
+    studio: Studio,
+    portrait: Asset,
+    driving: Asset,
+    request: JobRequest,
+    idempotency_key: str | None = None,
+    user: User | None = None,
+) -> Job:
+    """Queue a job. The same idempotency key with the same request answers the first job again.
+
+    Raises InvalidRequest or IdempotencyConflict.
+    """
+    check_request(request, list(engines.ENGINES))
+    if portrait.studio_id != studio.pk or driving.studio_id != studio.pk:
+        raise InvalidRequest("No such asset in this studio; upload the file here first.")
+    if portrait.kind != Asset.Kind.STILL or driving.kind != Asset.Kind.VIDEO:
+        raise InvalidRequest("A job takes a still as portrait and a video as performance; swap or re-upload them.")
+    key = idempotency_key or uuid.uuid4().hex
+    digest = request_digest(request, portrait.upload_sha256, driving.upload_sha256)
+    try:
+        with transaction.atomic():
+            return _create_job(studio, portrait, driving, request, key, digest, user)
+    except IntegrityError:
+        earlier = Job.objects.filter(studio=studio, idempotency_key=key).first()
+        if earlier is None:
+            raise
+        if earlier.request_sha256 != digest:
+            raise IdempotencyConflict("This idempotency key was used for another request; choose a new key.") from None
+        return earlier
+
+
+def _create_job(
+    studio: Studio, portrait: Asset, driving: Asset, request: JobRequest, key: str, digest: str, user: User | None
+) -> Job:
+    job = Job.objects.create(
+        studio=studio,
+        created_by=user,
+        idempotency_key=key,
+        request_sha256=digest,
+        portrait=portrait,
+        driving=driving,
+        purpose=request.purpose,
+        territories=list(request.territories),
+        declared_fictional=request.declared_fictional,
+        engine=request.engine,
+        options=dict(request.options),
+        named_consents=dict(request.named_consents),
+        propose_consents=request.propose_consents,
+        frames_total=0,
+    )
+    log_step(job=job, source="", actor=_actor(user), detail={"purpose": job.purpose, "engine": job.engine})
+    dispatch.enqueue_after_commit(job.pk, Stage.CLEAR)
+    return job
+
+
+def cancel(*, job: Job, actor: str, reason: str = "cancelled_by_studio", message: str = "Cancelled on request.") -> Job:
+    """Stop a job wherever it stands before release. The worker notices at its next batch. Raises IllegalMove."""
+    status = Status(job.status)
+    if status not in CANCELLABLE:
+        raise IllegalMove(f"A job that is {status} cannot be cancelled; a released clip is withdrawn instead.")
+    reasons = [{"code": reason, "message": message, "face": None}]
+    return move(job_id=job.pk, source=status, target=Status.CANCELLED, actor=actor, reasons=reasons, detail={"reason": reason})
+
+
+def approve(*, job: Job, reviewer: User) -> Job:
+    """Let a parked job go on: into rendering, or to release when it was held. The gate is asked again first.
+
+    Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16).
+    """
+    _require_outsider(job, reviewer)
+    actor = f"user:{reviewer.pk}"
+    if job.status == Status.IN_REVIEW:
+        with transaction.atomic():
+            require_releasable(job)
+            cleared = move(
+                job_id=job.pk,
+                source=Status.IN_REVIEW,
+                target=Status.CLEARED,
+                actor=actor,
+                stage=Stage.RENDER,
+                reasons=[],
+                detail={"approved": job.reasons},
+            )
+            dispatch.enqueue_after_commit(job.pk, Stage.RENDER)
+        return cleared
+    if job.status == Status.HELD:
+        with transaction.atomic():
+            require_releasable(job)
+            return move(
+                job_id=job.pk,
+                source=Status.HELD,
+                target=Status.RELEASED,
+                actor=actor,
+                reasons=[],
+                detail={"approved": job.hold_reasons},
+            )
+    raise IllegalMove(f"This job is {job.status}; only jobs in review or held can be approved.")
+
+
+def reject(*, job: Job, reviewer: User, reason: str) -> Job:
+    """End a parked job by a reviewer's no. Raises IllegalMove, or InvalidRequest for a reason outside the taxonomy."""
+    _require_outsider(job, reviewer)
+    if reason not in REJECTION_REASONS:
+        raise InvalidRequest(f"Unknown reason {reason!r}; choose one of: {', '.join(sorted(REJECTION_REASONS))}.")
+    if job.status not in (Status.IN_REVIEW, Status.HELD):
+        raise IllegalMove(f"This job is {job.status}; only jobs in review or held can be rejected.")
+    message = "A reviewer rejected this job; ask for the statement of reasons or appeal."
+    reasons = [{"code": reason, "message": message, "face": None}]
+    return move(
+        job_id=job.pk,
+        source=Status(job.status),
+        target=Status.REJECTED,
+        actor=f"user:{reviewer.pk}",
+        reasons=reasons,
+        detail={"reason": reason},
+    )
+
+
+def _require_outsider(job: Job, reviewer: User) -> None:
+    if not reviewer.is_staff or reviewer.memberships.filter(studio_id=job.studio_id).exists():
+        raise IllegalMove("Only staff outside the job's own studio may review it; sign in as such a reviewer.")

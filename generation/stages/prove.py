@@ -1,0 +1,116 @@
+"""PROVE: before anything is signed, the watermark is read back from the encoded file and from copies of it, and the faces that
+were rendered are compared with the people who agreed to be shown (misuse register A3).
+
+A thin margin earns one stronger render; a second one fails the job. It never releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from django.db import transaction
+
+from consent import gate
+from consent.faces.observed import Side
+from consent.faces.survey import survey_driver
+from generation import dispatch, storage
+from generation.claims import Claim
+from generation.errors import ArtefactChanged, WeakWatermark
+from generation.models import Job
+from generation.release import require_releasable, require_unchanged
+from generation.stages.render import CRF
+from generation.states import Stage, Status
+from generation.transitions import SYSTEM_ACTOR, advance, move
+from media.frames import FrameStream
+from media.video import read_frames, read_planes
+from media.video.recompress import centre_crop, half_size, recompressed
+from provenance.selectors import record_by_job, watermark_key
+from provenance.services import watermark_payload
+from provenance.watermark import Detector, margin
+
+STRONGER = 1.35  # of the base strength: about 2.6 dB, the most that stayed invisible on flats
+REQUIRED_MARGIN_NATS = 5.0  # above the acceptance threshold; one more generation of compression costs about as much
+
+
+def run(held: Claim) -> Job:
+    """Read the mark back, look at the faces, hand over to the signer. Raises WeakWatermark or ConsentRefused."""
+    job = held.job
+    require_releasable(job)
+    require_unchanged(job.rendered_path, job.rendered_sha256, "rendered clip")
+    margins = _margins(held)
+    thin = min(margins.values()) < REQUIRED_MARGIN_NATS
+    if thin and job.watermark_strength < STRONGER:
+        return _render_again(held, margins)
+    if thin:
+        raise WeakWatermark("The watermark stayed too weak on this material; use a longer or less compressed performance.")
+    hold_reasons = _look_at_rendered_faces(held)
+    with transaction.atomic():
+        advanced = advance(
+            job_id=job.pk,
+            status=Status.SEALING,
+            stage=Stage.SEAL,
+            lease_token=held.token,
+            self_test={"margins_nats": margins, "strength": job.watermark_strength, "required_nats": REQUIRED_MARGIN_NATS},
+            hold_reasons=hold_reasons,
+        )
+        dispatch.enqueue_after_commit(job.pk, Stage.SEAL)
+    return advanced
+
+
+def _margins(held: Claim) -> dict[str, float]:
+    job = held.job
+    record = record_by_job(job.pk)
+    if record is None:
+        raise ArtefactChanged("This job has no record of its mark; submit it again.")
+    path, payload = storage.resolve(job.rendered_path), watermark_payload(record)
+    rate = Fraction(job.render_facts["frame_rate"])
+    copies: dict[str, Callable[[], FrameStream]] = {
+        f"as encoded (CRF {CRF})": lambda: read_planes(path),
+        "CRF 28": lambda: recompressed(read_planes(path), frame_rate=rate, crf=28),
+        "half size": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=half_size),
+        "crop 90%": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=centre_crop),
+    }
+    # no list of issued ids: the mark must be strong enough for a free decode, as a stranger with the key would do
+    detector = Detector({record.key_name: watermark_key(record.key_name)})
+    margins = {}
+    for name, open_copy in copies.items():
+        detection = detector.detect(_checked(held, open_copy()))
+        margins[name] = round(margin(detection), 2) if detection.found and detection.payload == payload else 0.0
+    return margins
+
+
+def _checked(held: Claim, batches: FrameStream) -> FrameStream:
+    for batch in batches:
+        held.check()
+        yield batch
+
+
+def _render_again(held: Claim, margins: dict[str, float]) -> Job:
+    with transaction.atomic():
+        moved = move(
+            job_id=held.job.pk,
+            source=Status.SEALING,
+            target=Status.RENDERING,
+            actor=SYSTEM_ACTOR,
+            lease_token=held.token,
+            stage=Stage.RENDER,
+            watermark_strength=STRONGER,
+            frames_done=0,
+            self_test={"first_margins_nats": margins},
+            detail={"margins_nats": margins, "next_strength": STRONGER},
+        )
+        dispatch.enqueue_after_commit(held.job.pk, Stage.RENDER)
+    return moved
+
+
+def _look_at_rendered_faces(held: Claim) -> list[dict[str, str | None]]:
+    """Reasons to hold the clip for a person. Raises ConsentRefused when a frame shows anybody but those cleared as depicted."""
+    job = held.job
+    rendered = survey_driver(
+        _checked(held, read_frames(storage.resolve(job.rendered_path))),
+        frame_rate=Fraction(job.render_facts["frame_rate"]),
+        engine=gate.face_engine(),
+        side=Side.RENDERED,
+    )
+    return gate.require_same_faces(decision_snapshot=job.decision or {}, observed=rendered.faces)

@@ -1,0 +1,37 @@
+"""The one answer to "did this come from here?": provenance's verdict, with consent and availability as they stand now."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from consent.selectors import public_standing
+from generation.models import Job
+from generation.states import Status
+from provenance.examine import examine
+
+
+def verify_file(path: Path) -> dict[str, Any]:
+    """Examine a file of any origin. The shape is that of `verify` in the command line's JSON, without `file`.
+
+    Raises BadInput when the file cannot be read as a video.
+    """
+    examination = examine(path, limits=settings.MEDIA_LIMITS)
+    answer = examination.as_json()
+    if examination.outcome.record is not None:
+        answer["record"] |= standing(examination.outcome.record.job_id)
+    return answer
+
+
+def standing(job_id: uuid.UUID) -> dict[str, Any]:
+    """Consent and availability of a job's output, now. Without its job an output counts as withdrawn, its consent as ended."""
+    job = Job.objects.filter(pk=job_id).first()
+    if job is None or not job.decision:
+        return {"consent": {"state": "ended", "since": None}, "availability": "withdrawn"}
+    state, since = public_standing(decision_snapshot=job.decision, now=timezone.now())
+    availability = "released" if job.status == Status.RELEASED else "withdrawn"
+    return {"consent": {"state": state, "since": since.isoformat() if since else None}, "availability": availability}

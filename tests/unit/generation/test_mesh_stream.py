@@ -1,0 +1,129 @@
+"""How the mesh engine streams: size, count, order, determinism, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from mesh_material import RATE, as_track, engine, face, perform, portrait, portrait_landmarks, prepared, still_track, turned
+
+from generation.engines import UnknownEngine, entry, load
+from generation.engines.base import Options, Performance, SourceFace, Still, UnusablePerformance, UnusableSource, VideoSource
+from generation.engines.mesh import animator
+from generation.engines.mesh.composite import render
+from generation.engines.mesh.config import MeshConfig
+from generation.engines.mesh.tracks import bridge, bridged_stretches
+
+
+def swaying(frames: int) -> torch.Tensor:
+    return still_track(frames, lambda points, i: turned(points, 10 * math.sin(i / 3))).landmarks
+
+
+def test_there_is_one_frame_for_each_of_the_drivers_with_its_time() -> None:
+    batches = list(engine().animate(prepared(), [Performance(face(), as_track(swaying(11)))], Options()))
+    stamps = torch.cat([batch.timestamps_s for batch in batches])
+    assert sum(len(batch) for batch in batches) == 11
+    assert stamps.tolist() == pytest.approx([i / float(RATE) for i in range(11)])
+    assert all(batch.rgb.dtype == torch.uint8 for batch in batches)
+
+
+def test_a_still_with_odd_sides_gives_even_frames() -> None:
+    still = engine().prepare(Still(portrait()[:399, :401]))
+    batch = next(engine().animate(still, [Performance(face(), still_track(2))], Options()))
+    assert (still.height, still.width) == (batch.height, batch.width) == (398, 400)
+
+
+def test_equal_inputs_give_equal_bytes() -> None:
+    track = as_track(swaying(6))
+    assert torch.equal(perform(track), perform(track))
+
+
+def test_the_first_batch_is_there_before_the_last_frame_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+
+    def counting(*arguments: object) -> torch.Tensor:
+        drawn.append(1)
+        return render(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(animator, "render", counting)
+    stream = engine().animate(prepared(), [Performance(face(), as_track(swaying(40)))], Options())
+    assert len(drawn) == 0
+    assert len(next(stream)) == len(drawn) == MeshConfig().batch_frames
+
+
+def test_a_preview_is_the_frame_of_that_moment() -> None:
+    track = as_track(swaying(8))
+    shown = engine().preview(prepared(), [Performance(face(), track)], Options(reference_frame=0), at_s=5.5 / float(RATE))
+    assert torch.equal(shown, perform(track)[5])
+
+
+def test_a_short_gap_is_bridged_and_reported() -> None:
+    landmarks = swaying(20)
+    landmarks[8:11] = torch.nan
+    track = as_track(landmarks)
+    (stretch,) = bridged_stretches(track)
+    assert (stretch.start_s, stretch.end_s) == pytest.approx((8 / float(RATE), 11 / float(RATE)))
+    assert torch.allclose(bridge(track)[9], (landmarks[7] + landmarks[11]) / 2, atol=1e-3)
+    assert len(perform(track)) == 20
+
+
+def test_gaps_at_the_ends_hold_the_nearest_face() -> None:
+    landmarks = swaying(20)
+    landmarks[:2], landmarks[18:] = torch.nan, torch.nan
+    track = as_track(landmarks)
+    assert [round(s.start_s * float(RATE)) for s in bridged_stretches(track)] == [0, 18]
+    assert torch.equal(bridge(track)[0], landmarks[2])
+    assert torch.equal(bridge(track)[19], landmarks[17])
+
+
+def test_a_driver_without_a_face_for_over_a_fifth_is_refused_before_the_first_frame() -> None:
+    landmarks = swaying(20)
+    landmarks[4:9] = torch.nan
+    with pytest.raises(UnusablePerformance, match=r"25%.*cut the clip"):
+        engine().animate(prepared(), [Performance(face(), as_track(landmarks))], Options())
+
+
+def test_a_still_without_a_face_is_refused() -> None:
+    noise = torch.randint(0, 255, (256, 256, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    with pytest.raises(UnusableSource, match=r"no face.*use a portrait"):
+        engine().prepare(Still(noise))
+
+
+def test_a_face_of_a_few_pixels_is_refused_with_its_size() -> None:
+    with pytest.raises(UnusableSource, match=r"\d+ pixels high.*larger picture"):
+        engine().prepare(Still(portrait()[::2, ::2].contiguous()))
+
+
+def test_a_face_in_profile_is_refused() -> None:
+    class Profile:
+        def faces(self, rgb: torch.Tensor) -> list[animator.FoundFace]:
+            return [animator.FoundFace(face().box, turned(portrait_landmarks(), 75))]
+
+        def alpha(self, rgb: torch.Tensor) -> torch.Tensor:
+            return torch.ones(rgb.shape[:2])
+
+    with pytest.raises(UnusableSource, match=r"turned \d+ degrees.*both eyes"):
+        animator.MeshAnimator(Profile()).prepare(Still(portrait()))
+
+
+def test_a_box_without_a_face_is_refused() -> None:
+    with pytest.raises(UnusableSource, match="choose another face"):
+        engine().animate(prepared(), [Performance(SourceFace((400, 400, 500, 500)), still_track(2))], Options())
+
+
+def test_a_video_as_source_is_refused() -> None:
+    with pytest.raises(UnusableSource, match="upload a still"):
+        engine().prepare(VideoSource(lambda: iter(()), RATE))
+
+
+def test_drivers_of_unequal_length_are_refused() -> None:
+    acts = [Performance(face(), still_track(2)), Performance(face(), still_track(3))]
+    with pytest.raises(UnusablePerformance, match="same length"):
+        engine().animate(prepared(), acts, Options())
+
+
+def test_engines_are_loaded_by_name() -> None:
+    assert entry("mesh").licence.commercial_use
+    with pytest.raises(UnknownEngine, match="mesh"):
+        load("nonesuch", device="cpu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from generation.models import Job
@@ -23,8 +24,10 @@ def job_answer(job: Job) -> dict[str, Any]:
         "manifest_id": job.manifest_id if released else None,
         "engine": job.engine,
         "frames": facts.get("frames"),
-        "fps": facts.get("frame_rate"),
+        "fps": round(float(Fraction(facts["frame_rate"])), 6) if "frame_rate" in facts else None,
+        "frame_rate": facts.get("frame_rate"),
         "seconds": facts.get("seconds"),
+        "bridged": facts.get("bridged_s", []),
         "frames_done": job.frames_done,
         "frames_total": job.frames_total,
         "created": job.created_at.isoformat(),

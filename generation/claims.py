@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from generation.models import Job
 from generation.transitions import SYSTEM_ACTOR, log_step
 
 logger = logging.getLogger(__name__)
+PROGRESS_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -35,11 +37,21 @@ class Claim:
     token: uuid.UUID
     lost: threading.Event = field(default_factory=threading.Event)
     frames_done: int = 0
+    reported_at: float = field(default_factory=time.monotonic)
 
     def check(self) -> None:
         """Raise LeaseLost as soon as the row is known to belong to somebody else. Call it between batches."""
         if self.lost.is_set():
             raise LeaseLost("This job was cancelled or taken over; nothing to do.")
+
+    def progress(self, frames: int) -> None:
+        """Count finished frames and show them in the row about once a second; a lost lease is noticed on the way."""
+        self.frames_done += frames
+        if time.monotonic() - self.reported_at > PROGRESS_SECONDS:
+            self.reported_at = time.monotonic()
+            if not renew(self):
+                self.lost.set()
+        self.check()
 
 
 def _lease() -> timedelta:

@@ -1,6 +1,6 @@
 """Visible labels burnt into every frame before the watermark. Pure: text is rasterised once, then blended on any device.
 
-An output that rests on an `attested` consent carries TEST across its top edge (misuse register A9).
+An output that rests on an `attested` consent carries TEST in its lower left corner (misuse register A9).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class LabelBitmap:
 
 
 def rasterise(text: str, *, width: int, height: int) -> LabelBitmap:
-    """White text on a dark plate, sized to the frame, in its upper left corner."""
+    """White text on a dark plate, sized to the frame, in its lower left corner, where it covers no face."""
     short_side = min(width, height)
     size_px = max(12, round(short_side * LABEL_HEIGHT_SHARE))
     margin = round(short_side * MARGIN_SHARE)
@@ -42,7 +42,9 @@ def rasterise(text: str, *, width: int, height: int) -> LabelBitmap:
     image = Image.new("L", plate, 24)
     ImageDraw.Draw(image).text((pad - x0, pad - y0), text, fill=255, font=font)
     grey = torch.from_numpy(np.asarray(image, dtype=np.float32)[..., None].copy())
-    return LabelBitmap(colour=grey.expand(-1, -1, 3), alpha=torch.full_like(grey, OPACITY), top=margin, left=margin)
+    return LabelBitmap(
+        colour=grey.expand(-1, -1, 3), alpha=torch.full_like(grey, OPACITY), top=height - margin - plate[1], left=margin
+    )
 
 
 def burn_in(batches: Iterable[FrameBatch], text: str) -> Iterator[FrameBatch]:

@@ -49,8 +49,7 @@ def run_stage(*, stage: Stage, job_id: uuid.UUID) -> None:
     with heartbeat(held):
         job = _attempt(held)
     if job.status in FINAL and job.status != Status.RELEASED:
-        storage.clear_work(job_id)
-        storage.clear_other_outputs(job_id, keep=None)
+        storage.clear_job(job_id)
 
 
 def _attempt(held: Claim) -> Job:
@@ -100,4 +99,13 @@ def sweep() -> int:
     waiting = overdue()
     for job_id, stage in waiting:
         dispatch.send(job_id, stage)
+    _clear_leftovers()
     return len(waiting)
+
+
+def _clear_leftovers() -> None:
+    """Delete what a worker that died after its job's end, but before tidying up, left on disk."""
+    done = Job.objects.filter(pk__in=storage.jobs_with_work(), status__in=[*FINAL, Status.HELD])
+    for job in done.only("pk", "output_path"):
+        storage.clear_work(job.pk)
+        storage.clear_other_outputs(job.pk, keep=storage.resolve(job.output_path) if job.output_path else None)

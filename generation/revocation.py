@@ -9,8 +9,8 @@ from django.db import transaction
 
 from audit.models import OutboxMessage
 from audit.services import deliver
+from consent.selectors import consents_by_id
 from consent.services import withdraw_consent
-from generation.errors import IllegalMove
 from generation.models import Job
 from generation.states import CANCELLABLE, Status
 from generation.transitions import move
@@ -34,6 +34,9 @@ class Cascade:
 def revoke(*, consent_id: uuid.UUID, reason: str, actor: str) -> Cascade:
     """Withdraw a consent and stop every job and output that rests on it, in one transaction."""
     with transaction.atomic():
+        # the consent and the jobs are locked before the log is written, as every stage does: else the two could deadlock
+        consents_by_id(ids=[consent_id], lock=True)
+        _jobs_resting_on(consent_id)
         withdraw_consent(consent_id=consent_id, reason=reason, actor=actor)
         return cascade(consent_id=consent_id, actor=actor)
 
@@ -41,10 +44,10 @@ def revoke(*, consent_id: uuid.UUID, reason: str, actor: str) -> Cascade:
 def cascade(*, consent_id: uuid.UUID, actor: str) -> Cascade:
     """Cancel the running and withdraw the released jobs that name this consent. Running it again changes nothing."""
     cancelled = withdrawn = 0
-    for job in _jobs_resting_on(consent_id):
-        source = Status(job.status)
-        target = Status.WITHDRAWN if source is Status.RELEASED else Status.CANCELLED
-        try:
+    with transaction.atomic():
+        for job in _jobs_resting_on(consent_id):
+            source = Status(job.status)
+            target = Status.WITHDRAWN if source is Status.RELEASED else Status.CANCELLED
             move(
                 job_id=job.pk,
                 source=source,
@@ -53,17 +56,19 @@ def cascade(*, consent_id: uuid.UUID, actor: str) -> Cascade:
                 reasons=[ENDED_REASON],
                 detail={"consent": str(consent_id)},
             )
-        except IllegalMove:  # it moved on under our hands: the next stage asks the gate and is refused
-            continue
-        cancelled += target is Status.CANCELLED
-        withdrawn += target is Status.WITHDRAWN
+            cancelled += target is Status.CANCELLED
+            withdrawn += target is Status.WITHDRAWN
     return Cascade(jobs_cancelled=cancelled, outputs_withdrawn=withdrawn)
 
 
 def _jobs_resting_on(consent_id: uuid.UUID) -> list[Job]:
+    """The living jobs that name a consent, each locked until the transaction ends."""
     wanted = str(consent_id)
-    alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "status", "named_consents")
-    return [job for job in alive if wanted in job.named_consents.values()]
+    alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "named_consents")
+    named = [job.pk for job in alive if wanted in job.named_consents.values()]
+    # asked for their status only once they are locked: they may have gone on meanwhile
+    held = Job.objects.select_for_update().filter(pk__in=named, status__in=[*CANCELLABLE, Status.RELEASED])
+    return list(held.order_by("pk").only("pk", "status"))
 
 
 def consume_withdrawals() -> int:

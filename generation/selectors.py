@@ -10,7 +10,7 @@ from django.db.models import Count, QuerySet
 
 from generation import storage
 from generation.errors import GenerationError
-from generation.models import Asset, Job, JobEvent
+from generation.models import Asset, Job
 from generation.release import require_releasable, require_unchanged
 from generation.states import PARKED, Status
 from users.models import Studio
@@ -56,11 +56,6 @@ def jobs_of(studio: Studio) -> QuerySet[Job]:
 def job_of(studio: Studio, job_id: uuid.UUID) -> Job | None:
     """One job of a studio, or None; another studio's reads like one that does not exist."""
     return jobs_of(studio).filter(pk=job_id).first()
-
-
-def events_of(job: Job) -> QuerySet[JobEvent]:
-    """The steps a job went through, oldest first."""
-    return JobEvent.objects.filter(job=job)
 
 
 def usage_of(studio: Studio) -> dict[str, Any]:

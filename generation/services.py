@@ -46,7 +46,9 @@ def _store_upload(chunks: Iterable[bytes], destination: Path, limit_bytes: int) 
     return digest.hexdigest(), size
 
 
-def create_asset(*, studio: Studio, kind: str, file_name: str, chunks: Iterable[bytes], user: User | None = None) -> Asset:
+def create_asset(
+    *, studio: Studio, kind: str, file_name: str, chunks: Iterable[bytes], actor: str, user: User | None = None
+) -> Asset:
     """Keep an upload as it came. Raises BadInput when it is empty or over the limit; then nothing is kept.
 
     What is in the file is looked at by the job's first stage, in a limited child process.
@@ -62,7 +64,7 @@ def create_asset(*, studio: Studio, kind: str, file_name: str, chunks: Iterable[
     with transaction.atomic():
         asset.save(force_insert=True)
         record_event(
-            actor=_actor(user),
+            actor=actor,
             action="asset.uploaded",
             subject_type="asset",
             subject_id=str(asset.pk),
@@ -79,16 +81,13 @@ def read_chunks(path: Path) -> Iterable[bytes]:
             yield chunk
 
 
-def _actor(user: User | None) -> str:
-    return f"user:{user.pk}" if user else "system:command_line"
-
-
 def submit(
     *,
     studio: Studio,
     portrait: Asset,
     driving: Asset,
     request: JobRequest,
+    actor: str,
     idempotency_key: str | None = None,
     user: User | None = None,
 ) -> Job:
@@ -105,7 +104,7 @@ def submit(
     digest = request_digest(request, portrait.upload_sha256, driving.upload_sha256)
     try:
         with transaction.atomic():
-            return _create_job(studio, portrait, driving, request, key, digest, user)
+            return _create_job(studio, portrait, driving, request, key, digest, actor, user)
     except IntegrityError:
         earlier = Job.objects.filter(studio=studio, idempotency_key=key).first()
         if earlier is None:
@@ -116,7 +115,7 @@ def submit(
 
 
 def _create_job(
-    studio: Studio, portrait: Asset, driving: Asset, request: JobRequest, key: str, digest: str, user: User | None
+    studio: Studio, portrait: Asset, driving: Asset, request: JobRequest, key: str, digest: str, actor: str, user: User | None
 ) -> Job:
     job = Job.objects.create(
         studio=studio,
@@ -134,7 +133,7 @@ def _create_job(
         propose_consents=request.propose_consents,
         frames_total=0,
     )
-    log_step(job=job, source="", actor=_actor(user), detail={"purpose": job.purpose, "engine": job.engine})
+    log_step(job=job, source="", actor=actor, detail={"purpose": job.purpose, "engine": job.engine})
     dispatch.enqueue_after_commit(job.pk, Stage.CLEAR)
     return job
 

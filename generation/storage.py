@@ -69,6 +69,11 @@ def clear_work(job_id: uuid.UUID) -> None:
         shutil.rmtree(store_root() / kind / str(job_id), ignore_errors=True)
 
 
+def jobs_with_work() -> list[uuid.UUID]:
+    """The jobs that have working files on disk."""
+    return [uuid.UUID(folder.name) for folder in store_root().joinpath("work").glob("*-*-*-*-*")]
+
+
 def output_file(job_id: uuid.UUID, attempt: int) -> Path:
     """Where the sealed output of an attempt is put before its row points at it."""
     return _folder("outputs", str(job_id)) / f"{attempt}.mp4"
@@ -79,3 +84,9 @@ def clear_other_outputs(job_id: uuid.UUID, keep: Path | None) -> None:
     for path in store_root().joinpath("outputs", str(job_id)).glob("*"):
         if keep is None or path.resolve() != keep.resolve():
             path.unlink(missing_ok=True)
+
+
+def clear_job(job_id: uuid.UUID) -> None:
+    """Delete every file made for a job: working files and outputs. Its inputs stay with their assets."""
+    clear_work(job_id)
+    clear_other_outputs(job_id, keep=None)

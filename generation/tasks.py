@@ -6,6 +6,7 @@ import uuid
 
 from celery import shared_task
 
+from consent.services import destroy_due_templates, expire_consents
 from generation import pipeline, revocation
 from generation.states import Stage
 
@@ -36,6 +37,8 @@ def seal(job_id: str) -> None:
 
 @shared_task(name="generation.sweep")
 def sweep() -> None:
-    """Resend overdue stages and act on consents withdrawn since."""
+    """End consents and templates whose time is over, act on consents that ended, and resend overdue stages."""
+    expire_consents()
+    destroy_due_templates()
     revocation.consume_withdrawals()
     pipeline.sweep()

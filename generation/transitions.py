@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit.services import record_event
+from generation import storage
 from generation.errors import IllegalMove
 from generation.models import Job, JobEvent
 from generation.states import FINAL, Stage, Status, may_move
@@ -29,7 +31,8 @@ def move(
     """Move a job from `source` to `target`, writing `fields` with it and dropping its lease.
 
     With `lease_token` the move happens only while that lease still owns the row. Raises IllegalMove when the table of
-    `states` forbids the move or another actor came first; then nothing was written.
+    `states` forbids the move or another actor came first; then nothing was written. What a cancelled job left on disk goes
+    with it; a worker still at it writes into files that have no name any more, and stops at its next batch.
     """
     if not may_move(source, target):
         raise IllegalMove(f"A job cannot go from {source} to {target}; read its current status and try an allowed step.")
@@ -45,6 +48,8 @@ def move(
             raise IllegalMove("The job changed meanwhile; read its current status and try again.")
         job = Job.objects.get(pk=job_id)
         log_step(job=job, source=source, actor=actor, detail=detail or {})
+        if target is Status.CANCELLED:
+            transaction.on_commit(partial(storage.clear_job, job_id), robust=True)
     return job
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from itertools import islice
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from media.frames import FrameBatch
 from media.video import VideoWriter
 
 ENLARGEMENT = 4  # the clip is 176x144 and its face 45 px wide; the tracker wants more
-PERFORMER_PHOTO_FRAMES = (0, 30, 60, 90)
+PERFORMER_PHOTO_FRAMES = (0, 40, 80)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def talking_head_frames(enlargement: int = ENLARGEMENT) -> Iterator[Image.Image]
 def write_talking_head(path: Path, *, first: int = 0, frames: int = 120, enlargement: int = ENLARGEMENT) -> Path:
     """Write a stretch of the talking head as a clip of 30000/1001 frames per second."""
     rate = Fraction(30000, 1001)
-    images = [image for index, image in enumerate(talking_head_frames(enlargement)) if first <= index < first + frames]
+    images = list(islice(talking_head_frames(enlargement), first, first + frames))
     with VideoWriter(path, width=images[0].width, height=images[0].height, frame_rate=rate, crf=12, preset="veryfast") as writer:
         for index, image in enumerate(images):
             pixels = torch.from_numpy(np.array(image))[None]

@@ -16,6 +16,7 @@ from consent.policy import Decision
 from generation import dispatch, engines, storage
 from generation.claims import Claim
 from generation.engines.base import Animator, FaceTrack, Performance, SourceFace, Still
+from generation.engines.mesh.tracks import bridged_stretches
 from generation.job_request import parse_options
 from generation.labels import burn_in
 from generation.models import Job
@@ -88,7 +89,8 @@ def _render(held: Claim, animator: Animator, record: Record, destination: Path, 
     label = TEST_LABEL if rests_on_attestation(job) else ""
     prepared = animator.prepare(Still(read_still(storage.resolve(job.portrait.normalised_path))))
     frame_rate = Fraction(job.driving.facts["frame_rate"])
-    frames = animator.animate(prepared, _performances(job, frame_rate), parse_options(job.options))
+    performances = _performances(job, frame_rate)
+    frames = animator.animate(prepared, performances, parse_options(job.options))
     labelled = burn_in(frames, label) if label else frames
     embedder = Embedder(watermark_key(record.key_name), int(record.watermark_id, 16), strength=job.watermark_strength)
     marked = embedder.embed(map(to_yuv, _counted(held, labelled)))
@@ -110,13 +112,13 @@ def _render(held: Claim, animator: Animator, record: Record, destination: Path, 
         "seconds": float(count / frame_rate),
         "audio": audio is not None,
         "label": label,
+        "bridged_s": [[gap.start_s, gap.end_s] for performance in performances for gap in bridged_stretches(performance.track)],
     }
 
 
 def _counted(held: Claim, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
     for batch in batches:
-        held.check()
-        held.frames_done += len(batch)
+        held.progress(len(batch))
         yield batch
 
 

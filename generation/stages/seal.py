@@ -131,16 +131,9 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
     output = storage.output_file(job.pk, job.attempt)
     sealed.path.replace(output)
     holds = [*job.hold_reasons, *(reason.as_dict() for reason in screening.reasons_to_hold(job))]
+    # in this order: consents, the job, the record. Everybody locks rows before the audit log, or two could wait for each other
     with transaction.atomic():
         require_releasable(job)
-        seal_record(
-            record_id=record.pk,
-            sealed=sealed,
-            facts=_output_facts(facts),
-            self_test=job.self_test,
-            fingerprint=content.picture,
-            audio_fingerprint=content.sound,
-        )
         moved = move(
             job_id=job.pk,
             source=Status.SEALING,
@@ -152,6 +145,14 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
             manifest_id=sealed.manifest_id,
             hold_reasons=holds,
             detail={"watermark_id": record.watermark_id, "manifest_id": sealed.manifest_id},
+        )
+        seal_record(
+            record_id=record.pk,
+            sealed=sealed,
+            facts=_output_facts(facts),
+            self_test=job.self_test,
+            fingerprint=content.picture,
+            audio_fingerprint=content.sound,
         )
     _tidy(job, output)
     return moved

@@ -62,8 +62,11 @@ def demo(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         environment = _serve_migrated(stack)
-        stack.enter_context(processes.workers(environment))
-        return _run([MANAGE, "demo", "--out", str(options.out.absolute())], environment)
+        folder = options.out.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        log = stack.enter_context((folder / "workers.log").open("wb"))
+        stack.enter_context(processes.workers(environment, log=log))
+        return _run([MANAGE, "demo", "--out", str(folder)], environment)
 
 
 def test(arguments: list[str]) -> int:

@@ -30,6 +30,7 @@ from users.selectors import studio_by_slug
 from users.services import create_studio
 
 STUDIO = "demo"
+ACTOR = "system:demo"
 DEMO_CONSENT = timedelta(days=1)
 
 
@@ -65,13 +66,15 @@ class Command(JsonCommand):
             portrait=upload(studio, Asset.Kind.STILL, inputs.portrait),
             driving=upload(studio, Asset.Kind.VIDEO, inputs.driving),
             request=JobRequest(purpose="internal_test", engine="mesh", named_consents=named),
+            actor=ACTOR,
         )
         job = wait_for(job)
         if job.status != Status.RELEASED:
-            self._say(f"The job ended as {job.status}: {json.dumps(job.reasons)}")
+            self._say(f"The job ended as {job.status}: {json.dumps(job.reasons)}. What the workers said is in {folder}/workers.log.")
             return {"ok": False, "job": job_answer(job), "verdicts": []}
         output = hand_over(job, folder / "output.mp4")
         sheet.write_contact_sheet(inputs.driving, output, folder / "contact_sheet.png")
+        sheet.write_output_row(output, folder / "output_row.png")
         self._say("Verifying the output and copies of it ...")
         rows = [self._verdict(*case, job) for case in _cases(output, inputs.unrelated_clip, scratch)]
         self._table(rows)
@@ -117,7 +120,7 @@ def _consent(studio: Studio, name: str, role: Role, photos: tuple[Path, ...]) ->
         valid_until=now + DEMO_CONSENT,
     )
     enrolment = enroll_person(
-        studio=studio, name=name, photos=[Photo(rgb=read_still(photo)) for photo in photos], scope=scope, actor="system:demo"
+        studio=studio, name=name, photos=[Photo(rgb=read_still(photo)) for photo in photos], scope=scope, actor=ACTOR
     )
     return str(enrolment.consent.pk)
 

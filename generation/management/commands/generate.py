@@ -24,6 +24,7 @@ from users.commands import Exit, JsonCommand
 from users.models import Studio
 from users.selectors import studio_by_slug
 
+ACTOR = "system:command_line"
 POLL_SECONDS = 0.25
 SWEEP_EVERY_SECONDS = 5.0
 EXIT_BY_STATUS = {
@@ -74,6 +75,7 @@ class Command(JsonCommand):
             driving=upload(studio, Asset.Kind.VIDEO, options["driving"]),
             request=request,
             idempotency_key=options["idempotency_key"],
+            actor=ACTOR,
         )
         job = wait_for(job)
         answer = job_answer(job)
@@ -117,7 +119,7 @@ def upload(studio: Studio, kind: str, path: Path) -> Asset:
     guessed = mimetypes.guess_type(path.name)[0] or ""
     if kind == Asset.Kind.STILL and guessed.startswith("video/"):
         raise BadInput("The portrait must be a still picture; give the video as --driving.")
-    return services.create_asset(studio=studio, kind=kind, file_name=path.name, chunks=services.read_chunks(path))
+    return services.create_asset(studio=studio, kind=kind, file_name=path.name, chunks=services.read_chunks(path), actor=ACTOR)
 
 
 def hand_over(job: Job, destination: Path) -> Path:

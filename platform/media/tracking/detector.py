@@ -84,25 +84,28 @@ class FaceDetector:
         self._detectors = [_Detector(kind, self._device) for kind in (_SHORT, _FULL)]
 
     @torch.inference_mode()
-    def detect(self, frames: Tensor, *, thorough: bool = False, turns: bool = False) -> list[list[FaceDetection]]:
+    def detect(
+        self, frames: Tensor, *, thorough: bool = False, turns: bool = False, halves: bool = False
+    ) -> list[list[FaceDetection]]:
         """Faces of each frame, best first.
 
         frames: uint8 RGB (N, H, W, 3). By default both detectors look at the whole frame. thorough: also at overlapping tiles
         of half and a quarter of the longer side, at the frame with a wide margin (a face that fills it), and at mirrored
         views: for stills and gates, about half a second per frame on one core, finds upright faces from about 2% of the
-        longer side up. turns: also look at the frame turned by one, two and three quarters.
+        longer side up. turns: also look at the frame turned by one, two and three quarters. halves: without `thorough`, also
+        look at overlapping tiles of half the longer side, of the frame as it stands: faces from about 4% up.
         """
         height, width = int(frames.shape[1]), int(frames.shape[2])
         faces: list[list[tuple[Candidate, int]]] = [[] for _ in range(frames.shape[0])]
         for quarter in range(4 if turns else 1):
-            found = self._search(torch.rot90(frames, quarter, dims=(1, 2)), thorough=thorough)
+            turned = torch.rot90(frames, quarter, dims=(1, 2))
+            found = self._search(turned, _views(*turned.shape[1:3], thorough=thorough, halves=halves and not quarter))
             for index, candidates in enumerate(found):
                 faces[index] += [_turn_back(c, quarter, height, width) for c in candidates]
         return [_distinct(pairs) for pairs in faces]
 
-    def _search(self, frames: Tensor, *, thorough: bool) -> list[list[Candidate]]:
+    def _search(self, frames: Tensor, views: Sequence[_View]) -> list[list[Candidate]]:
         found: list[list[Candidate]] = [[] for _ in range(frames.shape[0])]
-        views = list(_views(int(frames.shape[1]), int(frames.shape[2]), thorough=thorough))
         for detector in self._detectors:
             for index, candidates in detector.look(frames, views):
                 found[index] += candidates
@@ -133,22 +136,22 @@ class _Detector:
                 yield index, [_place(c, view, f"{self._kind.network}/{view.scale}") for c in candidates]
 
 
-def _views(height: int, width: int, *, thorough: bool) -> Iterator[_View]:
+def _views(height: int, width: int, *, thorough: bool, halves: bool) -> list[_View]:
     long = max(height, width)
     whole = _View((width - long) / 2, (height - long) / 2, long, "1")
-    yield whole
     if not thorough:
-        return
-    yield replace(whole, mirrored=True)
-    yield _View((width - 2 * long) / 2, (height - 2 * long) / 2, 2 * long, "2")
-    for part in (2, 4):
-        side = long / part
-        for top in _steps(height, side):
-            for left in _steps(width, side):
-                tile = _View(left, top, side, f"1/{part}", threshold=0.6)
-                yield tile
-                if part == 2:
-                    yield replace(tile, mirrored=True)
+        return [whole, *_tiles(height, width, 2)] if halves else [whole]
+    margin = _View((width - 2 * long) / 2, (height - 2 * long) / 2, 2 * long, "2")
+    half = list(_tiles(height, width, 2))
+    mirrored = [replace(view, mirrored=True) for view in (whole, *half)]
+    return [whole, margin, *half, *_tiles(height, width, 4), *mirrored]
+
+
+def _tiles(height: int, width: int, part: int) -> Iterator[_View]:
+    side = max(height, width) / part
+    for top in _steps(height, side):
+        for left in _steps(width, side):
+            yield _View(left, top, side, f"1/{part}", threshold=0.6)
 
 
 def _steps(length: int, side: float) -> list[float]:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from typing import Any
 
 import av
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from media.decoder.pixels import stack_of
 from media.frames import FrameBatch, YuvPlanes
 from media.video.reading import as_batch
 
@@ -87,7 +89,10 @@ def _packed(planes: YuvPlanes) -> Tensor:
     return flat.cpu().reshape(flat.shape[0], -1, planes.y.shape[2])  # (N, 3H/2, W)
 
 
-def _decoded(decoder: av.VideoCodecContext, packets: Iterable[av.Packet | None], frame_rate: Fraction) -> Iterator[FrameBatch]:
+def _decoded(
+    decoder: av.VideoCodecContext, packets: Iterable[av.Packet[Any] | None], frame_rate: Fraction
+) -> Iterator[FrameBatch]:
     frames = [frame for packet in packets for frame in decoder.decode(packet)]
     if frames:
-        yield as_batch([frame.to_ndarray() for frame in frames], [float(frame.pts / frame_rate) for frame in frames])
+        times_s = [float(frame.pts / frame_rate) for frame in frames if frame.pts is not None]
+        yield as_batch([stack_of(frame) for frame in frames], times_s)

@@ -1,0 +1,129 @@
+"""How a job looks to the people who wait for it: steps, progress and reasons in plain words. Reads a Job, writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from generation.models import Job
+from generation.selectors import reasons_of
+from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
+from portal.wording import face_label, option_label, purpose_label
+
+STEPS = (
+    (Stage.CLEAR, "Consent", "Every face in both files is looked at and matched with the consent named for it."),
+    (Stage.RENDER, "Render", "The portrait performs. Each frame is watermarked before it is written."),
+    (Stage.PROVE, "Prove", "The watermark is read back from the finished file and from damaged copies of it."),
+    (Stage.SEAL, "Sign", "A separate signer checks all of it again, signs the file and reads it back."),
+)
+SENTENCES = {
+    Status.SUBMITTED: ("Checking consent", "busy", "Every face is being looked at."),
+    Status.IN_REVIEW: ("In review", "parked", "A person looks at this before anything is rendered."),
+    Status.CLEARED: ("Cleared", "busy", "Every face is covered. Rendering starts as soon as a worker is free."),
+    Status.RENDERING: ("Rendering", "busy", "Frames are animated, watermarked and encoded in one go."),
+    Status.SEALING: ("Sealing", "busy", "The mark is read back and the file is signed."),
+    Status.HELD: ("Held", "parked", "The clip is sealed. A person looks at it before it is released."),
+    Status.RELEASED: ("Released", "good", "Consented to, signed and watermarked."),
+    Status.REFUSED: ("Refused", "bad", "A rule said no. Nothing was released."),
+    Status.REJECTED: ("Rejected", "bad", "A reviewer said no. Nothing was released."),
+    Status.FAILED: ("Failed", "bad", "Something did not work. Nothing was released."),
+    Status.CANCELLED: ("Cancelled", "quiet", "Stopped before release. Nothing was released."),
+    Status.WITHDRAWN: ("Withdrawn", "bad", "Consent for this clip no longer stands. It is not handed out any more."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the way through. state: `done`, `active`, `parked`, `stopped` or `waiting`."""
+
+    title: str
+    explanation: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a job does not go on, and what to do about it."""
+
+    message: str
+    face: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as its page shows it. tone: `busy`, `parked`, `good`, `bad` or `quiet`."""
+
+    job: Job
+    label: str
+    tone: str
+    sentence: str
+    steps: tuple[Step, ...]
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing changes any more without a person: asking again every second would be in vain."""
+        return self.job.status in FINAL or self.job.status in PARKED
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether the studio may still stop it."""
+        return self.job.status in CANCELLABLE
+
+    @property
+    def is_released(self) -> bool:
+        """Whether there is a clip to play."""
+        return self.job.status == Status.RELEASED
+
+    @property
+    def is_rendering(self) -> bool:
+        """Whether counting frames makes sense."""
+        return self.job.status == Status.RENDERING and self.job.frames_total > 0
+
+    @property
+    def purpose(self) -> str:
+        """What the clip is for, in words."""
+        return purpose_label(self.job.purpose)
+
+    @property
+    def options(self) -> list[tuple[str, float]]:
+        """Options that differ from their defaults, in words."""
+        return [(option_label(name), value) for name, value in self.job.options.items()]
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the page would look different."""
+        return f"{self.job.status}-{self.job.stage}-{self.job.frames_done}"
+
+
+def view_of(job: Job) -> JobView:
+    """Put a job into words."""
+    label, tone, sentence = SENTENCES[Status(job.status)]
+    reasons = tuple(
+        Reason(str(reason.get("message") or ""), face_label(reason.get("face")), str(reason.get("code") or ""))
+        for reason in reasons_of(job)
+    )
+    return JobView(job, label, tone, sentence, _steps(job), reasons)
+
+
+def _steps(job: Job) -> tuple[Step, ...]:
+    order = [stage for stage, _, _ in STEPS]
+    current = _current(job, order)
+    return tuple(
+        Step(title, explanation, "done" if number < current else _state_of_current(job) if number == current else "waiting")
+        for number, (_, title, explanation) in enumerate(STEPS)
+    )
+
+
+def _current(job: Job, order: list[Stage]) -> int:
+    if job.status in (Status.RELEASED, Status.WITHDRAWN):
+        return len(order)
+    if job.status == Status.IN_REVIEW:  # its next stage is RENDER, but consent is what waits
+        return 0
+    return order.index(Stage(job.stage))
+
+
+def _state_of_current(job: Job) -> str:
+    if job.status in PARKED:
+        return "parked"
+    return "stopped" if job.status in FINAL else "active"

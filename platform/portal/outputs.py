@@ -1,0 +1,37 @@
+"""Hands out files of a studio: released clips, asked for consent each time, and the normalised form of uploads."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+
+from generation import storage
+from generation.models import Asset, Job
+from generation.selectors import released_file
+from portal.acting import Acting
+from portal.services import record_download
+from portal.streaming import file_response
+
+TYPE_BY_KIND = {Asset.Kind.STILL.value: "image/png", Asset.Kind.VIDEO.value: "video/mp4"}
+
+
+def play(request: HttpRequest, job: Job) -> HttpResponseBase:
+    """The released clip, to look at. Raises what `generation.selectors.released_file` raises."""
+    path = released_file(job)
+    return file_response(request, path, content_type="video/mp4", etag=job.output_sha256)
+
+
+def download(request: HttpRequest, acting: Acting, job: Job) -> HttpResponseBase:
+    """The released clip, to keep. Raises what `generation.selectors.released_file` raises."""
+    path = released_file(job)
+    record_download(acting=acting, job=job)
+    name = f"countersign-{job.watermark_id}.mp4"
+    return file_response(request, path, content_type="video/mp4", etag=job.output_sha256, download_name=name)
+
+
+def show_asset(request: HttpRequest, asset: Asset) -> HttpResponseBase:
+    """The normalised form of an upload; the bytes as they came are never sent to a browser."""
+    path = storage.resolve(asset.normalised_path) if asset.normalised_path else None
+    if path is None or not path.is_file():
+        raise Http404
+    return file_response(request, path, content_type=TYPE_BY_KIND[asset.kind], etag=asset.normalised_sha256)

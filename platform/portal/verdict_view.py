@@ -1,0 +1,184 @@
+"""A public answer in plain words: the verdict, what each layer showed, and the seconds it holds for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from portal.wording import moment_words
+
+WORDS = {
+    "confirmed": ("good", "This file came from here and is unchanged.", "Its signature is valid and fits every byte."),
+    "recovered": (
+        "good",
+        "This video came from here.",
+        "Its signature is gone, but watermark and content both lead to one record of ours.",
+    ),
+    "altered": (
+        "warn",
+        "This came from here, but it was changed.",
+        "Consent is stated for the original only, not for this version.",
+    ),
+    "transplanted": (
+        "bad",
+        "Our mark sits on a video we did not make.",
+        "The content contradicts the record that the mark points to: this looks like a forgery.",
+    ),
+    "foreign": ("quiet", "Somebody else signed this.", "It carries a valid signature of another system, and none of our marks."),
+    "unknown": (
+        "quiet",
+        "Nothing of ours was found.",
+        "This does not mean that the video is real, nor that it is fake: only that it carries no trace of this service.",
+    ),
+}
+LAYERS = {
+    "manifest": ("Signature", "A signed C2PA manifest inside the file."),
+    "watermark": ("Watermark", "An invisible mark in the pixels, which survives re-encoding."),
+    "fingerprint": ("Picture", "The picture compared, second by second, with what was released."),
+    "audio": ("Sound", "The sound compared with what was released."),
+}
+STATES = {
+    "none": "not found",
+    "ours_holds": "ours, valid, and it fits every byte",
+    "ours_broken": "ours, but the file was changed after it was signed",
+    "ours_unrecorded": "made with our key, but unknown to our records",
+    "foreign_valid": "valid, by somebody else",
+    "foreign_broken": "by somebody else, and broken",
+    "agrees": "agrees",
+    "strong": "very similar",
+    "weak": "somewhat similar",
+    "in_part": "agrees in part",
+    "inconclusive": "too little to tell",
+    "contradicts": "contradicts the record",
+    "differs": "differs",
+    "missing": "missing here, present in the original",
+    "added": "added: the original is silent",
+    "absent": "neither has any",
+    "not_compared": "not compared",
+}
+REASONS = {
+    "key_compromise_suspected": "It was signed with our key outside the platform. The key may have been copied.",
+    "content_contradicts_record": "What is shown contradicts the record that the mark points to.",
+    "hard_binding_broken": "The file was changed after it was signed.",
+    "manifest_substituted": "Signature and watermark belong to two different clips of ours.",
+    "republished_under_foreign_manifest": "Somebody else signed it after it left here.",
+    "marks_removed": "It closely resembles a clip of ours, but its watermark is gone.",
+    "content_matches_in_part": "Only part of it matches the original.",
+    "sound_differs": "The sound differs from the original.",
+    "sound_undecided": "The sound could not be compared.",
+    "several_video_streams": "The file holds several video streams; only the first was examined.",
+    "mark_covers_part": "The watermark covers only part of it.",
+    "record_not_sealed": "The clip it points to was never finished.",
+    "signals_do_not_fit": "The signals do not fit together.",
+    "sound_missing": "The original has sound, this file has none.",
+}
+CONSENT = {
+    "active": "Standing",
+    "revoked": "Revoked",
+    "ended": "Ended",
+    "expired": "Expired",
+    "attested": "Attested by the studio, for tests only",
+    "declared_fictional": "Declared fictional",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one layer of evidence showed."""
+
+    name: str
+    meaning: str
+    strength: str
+    finding: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the timeline; `x` and `width` are shares of 1000 for drawing."""
+
+    start: int
+    end: int
+    verdict: str
+    x: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFacts:
+    """What is said of a record of ours, in words. `watermark_id` is empty when its page cannot be named."""
+
+    made: str
+    studio: str
+    system: str
+    consent: str
+    availability: str
+    watermark_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """A verdict as its page shows it."""
+
+    verdict: str
+    tone: str
+    headline: str
+    explanation: str
+    layers: tuple[Layer, ...]
+    timeline: tuple[Span, ...]
+    facts: RecordFacts | None
+    notes: tuple[str, ...]
+
+
+def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
+    """Put a public answer into words."""
+    verdict = str(answer["verdict"])
+    tone, headline, explanation = WORDS[verdict]
+    return VerdictView(
+        verdict=verdict,
+        tone=tone,
+        headline=headline,
+        explanation=explanation,
+        layers=tuple(_layer(name, answer["signals"][name]) for name in LAYERS),
+        timeline=_timeline(answer["timeline"]),
+        facts=record_facts(answer["record"]) if answer["record"] else None,
+        notes=tuple(REASONS.get(reason, reason.replace("_", " ").capitalize()) for reason in answer["reasons"]),
+    )
+
+
+def record_facts(record: Mapping[str, Any]) -> RecordFacts:
+    """Put the public form of a record into words."""
+    consent = record["consent"]
+    since = moment_words(consent["since"])
+    words = CONSENT.get(consent["state"], "Unknown")
+    return RecordFacts(
+        made=moment_words(record["created"]),
+        studio=record["studio"] or "A studio that is not named",
+        system=record["system"] or "Countersign",
+        consent=f"{words} since {since}" if since else words,
+        availability=str(record["availability"]).capitalize(),
+        watermark_id=record["watermark_id"] or "",
+    )
+
+
+def _layer(name: str, signal: Mapping[str, Any]) -> Layer:
+    title, meaning = LAYERS[name]
+    if name == "watermark":
+        spans = ", ".join(f"{start}–{end} s" for start, end in signal["segments"])
+        finding = f"found at {spans}" if spans else "found" if signal["found"] else "not found"
+        return Layer(title, meaning, signal["strength"], finding)
+    return Layer(title, meaning, signal["strength"], STATES.get(signal["state"], signal["state"].replace("_", " ")))
+
+
+def _timeline(spans: list[Mapping[str, Any]]) -> tuple[Span, ...]:
+    total = max((span["end"] for span in spans), default=0)
+    return tuple(
+        Span(
+            span["start"],
+            span["end"],
+            str(span["verdict"]),
+            round(1000 * span["start"] / total),
+            round(1000 * (span["end"] - span["start"]) / total),
+        )
+        for span in spans
+    )

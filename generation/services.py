@@ -22,6 +22,7 @@ from media.errors import BadInput
 from users.models import Studio, User
 
 UPLOAD_CHUNK_BYTES = 1 << 20
+OPERATOR = "system:operator"
 REJECTION_REASONS = frozenset(
     {"consent_doubtful", "likeness_mismatch", "sexual_content", "apparent_minor", "deceptive_use", "policy_other"}
 )
@@ -147,13 +148,13 @@ def cancel(*, job: Job, actor: str, reason: str = "cancelled_by_studio", message
     return move(job_id=job.pk, source=status, target=Status.CANCELLED, actor=actor, reasons=reasons, detail={"reason": reason})
 
 
-def approve(*, job: Job, reviewer: User) -> Job:
+def approve(*, job: Job, reviewer: User | None) -> Job:
     """Let a parked job go on: into rendering, or to release when it was held. The gate is asked again first.
 
+    reviewer: a member of staff, or None for the operator at the command line.
     Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16).
     """
-    _require_outsider(job, reviewer)
-    actor = f"user:{reviewer.pk}"
+    actor = _reviewing_actor(job, reviewer)
     if job.status == Status.IN_REVIEW:
         with transaction.atomic():
             require_releasable(job)
@@ -182,9 +183,9 @@ def approve(*, job: Job, reviewer: User) -> Job:
     raise IllegalMove(f"This job is {job.status}; only jobs in review or held can be approved.")
 
 
-def reject(*, job: Job, reviewer: User, reason: str) -> Job:
+def reject(*, job: Job, reviewer: User | None, reason: str) -> Job:
     """End a parked job by a reviewer's no. Raises IllegalMove, or InvalidRequest for a reason outside the taxonomy."""
-    _require_outsider(job, reviewer)
+    actor = _reviewing_actor(job, reviewer)
     if reason not in REJECTION_REASONS:
         raise InvalidRequest(f"Unknown reason {reason!r}; choose one of: {', '.join(sorted(REJECTION_REASONS))}.")
     if job.status not in (Status.IN_REVIEW, Status.HELD):
@@ -195,12 +196,15 @@ def reject(*, job: Job, reviewer: User, reason: str) -> Job:
         job_id=job.pk,
         source=Status(job.status),
         target=Status.REJECTED,
-        actor=f"user:{reviewer.pk}",
+        actor=actor,
         reasons=reasons,
         detail={"reason": reason},
     )
 
 
-def _require_outsider(job: Job, reviewer: User) -> None:
+def _reviewing_actor(job: Job, reviewer: User | None) -> str:
+    if reviewer is None:
+        return OPERATOR
     if not reviewer.is_staff or reviewer.memberships.filter(studio_id=job.studio_id).exists():
         raise IllegalMove("Only staff outside the job's own studio may review it; sign in as such a reviewer.")
+    return f"user:{reviewer.pk}"

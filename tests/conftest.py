@@ -79,7 +79,7 @@ def _runs(run: str) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_folders() -> Iterator[None]:
-    settings.TEST_DIR.mkdir(parents=True, exist_ok=True)
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     yield
     shutil.rmtree(settings.TEST_DIR, ignore_errors=True)
 

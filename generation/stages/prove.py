@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 from django.db import transaction
 
@@ -63,14 +64,8 @@ def _margins(held: Claim) -> dict[str, float]:
     record = record_by_job(job.pk)
     if record is None:
         raise ArtefactChanged("This job has no record of its mark; submit it again.")
-    path, payload = storage.resolve(job.rendered_path), watermark_payload(record)
-    rate = Fraction(job.render_facts["frame_rate"])
-    copies: dict[str, Callable[[], FrameStream]] = {
-        f"as encoded (CRF {CRF})": lambda: read_planes(path),
-        "CRF 28": lambda: recompressed(read_planes(path), frame_rate=rate, crf=28),
-        "half size": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=half_size),
-        "crop 90%": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=centre_crop),
-    }
+    payload = watermark_payload(record)
+    copies = _copies(storage.resolve(job.rendered_path), Fraction(job.render_facts["frame_rate"]))
     # no list of issued ids: the mark must be strong enough for a free decode, as a stranger with the key would do
     detector = Detector({record.key_name: watermark_key(record.key_name)})
     margins = {}
@@ -78,6 +73,16 @@ def _margins(held: Claim) -> dict[str, float]:
         detection = detector.detect(_checked(held, open_copy()))
         margins[name] = round(margin(detection), 2) if detection.found and detection.payload == payload else 0.0
     return margins
+
+
+def _copies(path: Path, rate: Fraction) -> dict[str, Callable[[], FrameStream]]:
+    """What the mark must survive: the file itself, and three things that happen to it on its way through the world."""
+    return {
+        f"as encoded (CRF {CRF})": lambda: read_planes(path),
+        "CRF 28": lambda: recompressed(read_planes(path), frame_rate=rate, crf=28),
+        "half size": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=half_size),
+        "crop 90%": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=centre_crop),
+    }
 
 
 def _checked(held: Claim, batches: FrameStream) -> FrameStream:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 STRONG_FALSE_MATCH = 1e-9  # one in a billion innocent videos
+TAIL_S = 0.1  # the last frames of a clip are no second of their own
 Answer = dict[str, Any]
 
 MANIFEST_STRENGTH = {
@@ -84,9 +85,6 @@ def _watermark(signal: Mapping[str, Any]) -> Answer:
 def _content(signal: Mapping[str, Any]) -> Answer:
     state = str(signal.get("agreement") or signal.get("state") or "none")
     return {"strength": AGREEMENT_STRENGTH.get(state, "none"), "state": state}
-
-
-TAIL_S = 0.1  # the last frames of a clip are no second of their own
 
 
 def whole_seconds(spans: Sequence[Mapping[str, Any]]) -> list[Answer]:

@@ -70,7 +70,9 @@ class Command(JsonCommand):
         )
         job = wait_for(job)
         if job.status != Status.RELEASED:
-            self._say(f"The job ended as {job.status}: {json.dumps(job.reasons)}. What the workers said is in {folder}/workers.log.")
+            self._say(
+                f"The job ended as {job.status}: {json.dumps(job.reasons)}. What the workers said is in {folder}/workers.log."
+            )
             return {"ok": False, "job": job_answer(job), "verdicts": []}
         output = hand_over(job, folder / "output.mp4")
         sheet.write_contact_sheet(inputs.driving, output, folder / "contact_sheet.png")

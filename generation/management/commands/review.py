@@ -18,7 +18,7 @@ from users.selectors import user_by_email
 
 
 class Command(JsonCommand):
-    """Decide parked jobs from the command line, as the named staff member."""
+    """Decide parked jobs from the command line, as the operator or a named member of staff."""
 
     help = "List, approve or reject the jobs that wait for a person."
     exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
@@ -29,7 +29,7 @@ class Command(JsonCommand):
         parser.add_argument("action", choices=["list", "approve", "reject"])
         parser.add_argument("job", nargs="?", type=uuid.UUID)
         parser.add_argument("--reason", metavar="CODE")
-        parser.add_argument("--by", metavar="EMAIL", help="the staff member who decides; needed to approve or reject")
+        parser.add_argument("--by", metavar="EMAIL", help="the member of staff who decides; left out, the operator does")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Do the action."""
@@ -55,8 +55,10 @@ def _job(job_id: uuid.UUID | None) -> Job:
     return job
 
 
-def _reviewer(email: str | None) -> User:
-    user = user_by_email(email) if email else None
+def _reviewer(email: str | None) -> User | None:
+    if email is None:
+        return None
+    user = user_by_email(email)
     if user is None:
-        raise InvalidRequest("Say who decides with --by and the e-mail address of a staff member.")
+        raise InvalidRequest("There is no such user; give the e-mail address of a member of staff with --by.")
     return user

@@ -18,7 +18,7 @@ def test_the_label_is_in_every_frame_and_readable_on_bright_and_dark() -> None:
     for grey in (0, 128, 255):
         (batch,) = burn_in([flat_batch(grey)], "TEST")
         for frame in batch.rgb:
-            plate = frame[: frame.shape[0] // 4, : frame.shape[1] // 3].float()
+            plate = frame[-frame.shape[0] // 4 :, : frame.shape[1] // 3].float()
             assert plate.max() - plate.min() > 100
 
 
@@ -32,7 +32,7 @@ def test_the_label_is_at_least_a_twentieth_of_the_shorter_side() -> None:
 def test_the_rest_of_the_picture_is_left_alone_and_so_is_the_input() -> None:
     original = flat_batch(90)
     (batch,) = burn_in([original], "TEST")
-    assert bool((batch.rgb[:, 120:] == 90).all())
+    assert bool((batch.rgb[:, :120] == 90).all())
     assert bool((original.rgb == 90).all())
 
 

@@ -6,7 +6,7 @@ Embeddings of faces that nobody vouches for live in the returned objects only; n
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
@@ -18,7 +18,17 @@ from torch import Tensor
 
 from consent.errors import FaceEngineError, TooManyFaces
 from consent.faces.engine import FaceEngine
-from consent.faces.finding import Finder, FoundFace, thorough_finder
+from consent.faces.finding import (
+    SAME_PLACE,
+    Finder,
+    FoundFace,
+    FrameFinder,
+    area,
+    frame_finder,
+    overlap,
+    same_place,
+    thorough_finder,
+)
 from consent.faces.observed import Box, DriverSurvey, ObservedFace, Side
 from consent.faces.quality import measure
 from consent.faces.tracks import Piece, arrays_of, face_of, join
@@ -26,8 +36,7 @@ from media.frames import FrameBatch
 from media.tracking import LANDMARKS, FaceTracker, TrackedFrame
 
 MAX_PIECES = 256  # a clip of a few minutes with a cut per second
-SWEEP_EVERY_FRAMES = 120  # four seconds: the thorough search costs a hundred times a tracked frame
-SAME_PLACE = 0.3  # intersection over union
+SWEEP_EVERY_FRAMES = 120  # four seconds: the thorough search costs eighty times a tracked frame
 
 Pieces = dict[tuple[str, int], Piece]
 
@@ -52,7 +61,7 @@ def survey_still(
     if under_alpha is not None:
         beneath = [_portrait_face(face, under_alpha, engine, hidden=True) for face in look.find(under_alpha)]
         faces += [face for face in beneath if not any(_same_face(face, seen, engine) for seen in faces)]
-    faces.sort(key=lambda face: (face.hidden, -_area(face.box)))
+    faces.sort(key=lambda face: (face.hidden, -area(face.box)))
     return tuple(replace(face, name=f"portrait:{number}") for number, face in enumerate(faces, start=1))
 
 
@@ -68,14 +77,15 @@ def survey_driver(
 ) -> DriverSurvey:
     """Look at every frame of a clip (RGB batches) and return the people in it, named `driver:1` (most frames), `driver:2` ...
 
-    The tracker looks at every frame; of a driver the thorough search of stills looks at the first and every 120th as well, for
-    small and turned faces. Memory is constant but for landmarks, 6 kB per face and frame. A face of a single frame counts.
+    The tracker looks at every frame of a clip. Of a driver every frame is also searched in halves and turned by quarters, the
+    first and every 120th as thoroughly as a still. A face of a single frame counts. Memory is constant but for landmarks, 6 kB
+    per face and frame.
     side: RENDERED for a clip of ours, whose faces are then named `rendered:1` ...
     Raises TooManyFaces, and FaceEngineError when the tracker skipped a frame.
     """
     window = _Window(stream)
-    search = (finder or thorough_finder(device)) if side is Side.DRIVER else None
-    pieces = _pieces(window, tracker or FaceTracker(device), search, engine)
+    sweep = _Sweep(finder or thorough_finder(device), frame_finder(device), engine) if side is Side.DRIVER else None
+    pieces = _pieces(window, tracker or FaceTracker(device), sweep, engine)
     groups = join(list(pieces.values()), engine)
     named = {f"{side}:{number}": group for number, group in enumerate(groups, start=1)}
     return DriverSurvey(
@@ -88,15 +98,19 @@ def survey_driver(
     )
 
 
-def _pieces(window: _Window, tracker: Tracker, search: Finder | None, engine: FaceEngine) -> Pieces:
+def _pieces(window: _Window, tracker: Tracker, sweep: _Sweep | None, engine: FaceEngine) -> Pieces:
     """Gather what every frame shows. Raises FaceEngineError unless each frame was looked at, in order."""
     pieces: Pieces = {}
     looked_at = 0
     for tracked in tracker.track(iter(window)):
         image = window.take(tracked.index, expected=looked_at)
         _gather(tracked, image, pieces, engine)
-        if search is not None and looked_at % SWEEP_EVERY_FRAMES == 0:
-            _sweep(tracked, image, search, pieces, engine)
+        if sweep is not None:
+            sweep.look(tracked, image, pieces)
+        if len(pieces) > MAX_PIECES:
+            raise TooManyFaces(
+                f"The clip shows over {MAX_PIECES} separate views of faces; use one that is shorter or has fewer cuts."
+            )
         looked_at += 1
     if looked_at != window.count:
         raise FaceEngineError("The face tracker left frames out; report this to the operator.")
@@ -111,21 +125,37 @@ def _gather(tracked: TrackedFrame, image: NDArray[np.uint8], pieces: Pieces, eng
         piece = pieces.setdefault(("track", face.track_id), Piece(engine))
         landmarks = face.landmarks.cpu().numpy().astype(np.float32)
         piece.look(tracked.index, image, _plain(face.box), landmarks, face.presence)
-    if len(pieces) > MAX_PIECES:
-        raise TooManyFaces(
-            f"The clip shows over {MAX_PIECES} separate views of faces; use one that is shorter or has fewer cuts."
-        )
 
 
-def _sweep(tracked: TrackedFrame, image: NDArray[np.uint8], finder: Finder, pieces: Pieces, engine: FaceEngine) -> None:
-    """Take in the faces that the thorough search finds where the tracker follows none."""
-    for number, face in enumerate(finder.find(torch.from_numpy(image))):
-        if any(overlap(face.box, _plain(seen.box)) >= SAME_PLACE for seen in tracked.faces):
-            continue
-        absent = face.landmarks is None
-        landmarks = np.full((LANDMARKS, 3), np.nan, dtype=np.float32) if face.landmarks is None else face.landmarks
-        piece = pieces.setdefault((f"sweep {tracked.index}", number), Piece(engine))
-        piece.look(tracked.index, image, face.box, landmarks, 0.0 if absent else 1.0)
+class _Sweep:
+    """Takes in the faces that the searches beside the tracker find where it follows none."""
+
+    def __init__(self, thorough: Finder, quick: FrameFinder, engine: FaceEngine) -> None:
+        self._thorough, self._quick, self._engine = thorough, quick, engine
+        self._last: dict[tuple[str, int], Box] = {}  # what the frame before showed
+
+    def look(self, tracked: TrackedFrame, image: NDArray[np.uint8], pieces: Pieces) -> None:
+        """Search frame `tracked.index`, uint8 (H, W, 3)."""
+        picture, known = torch.from_numpy(image), [_plain(face.box) for face in tracked.faces]
+        if tracked.index % SWEEP_EVERY_FRAMES:
+            faces = self._quick.find_beside(picture, known)
+        else:
+            faces = [face for face in self._thorough.find(picture) if not same_place(face.box, known)]
+        seen: dict[tuple[str, int], Box] = {}
+        for number, face in enumerate(faces):
+            key = self._key_of(face, taken=seen) or (f"sweep {tracked.index}", number)
+            seen[key] = face.box
+            # the place alone says that it is the same face, so each frame is matched
+            piece = pieces.setdefault(key, Piece(self._engine, sample_every_frames=1))
+            absent = face.landmarks is None
+            landmarks = np.full((LANDMARKS, 3), np.nan, dtype=np.float32) if face.landmarks is None else face.landmarks
+            piece.look(tracked.index, image, face.box, landmarks, 0.0 if absent else 1.0)
+        self._last = seen
+
+    def _key_of(self, face: FoundFace, *, taken: Mapping[tuple[str, int], Box]) -> tuple[str, int] | None:
+        """The piece that the frame before showed at the face's place."""
+        near = (key for key, box in self._last.items() if key not in taken and overlap(face.box, box) >= SAME_PLACE)
+        return next(near, None)
 
 
 def _plain(box: Sequence[float]) -> Box:
@@ -186,15 +216,3 @@ def _same_face(beneath: ObservedFace, seen: ObservedFace, engine: FaceEngine) ->
         # neither can vouch; the same place and size is then the same face
         return beneath.embedding is None and seen.embedding is None
     return engine.distance(beneath.embedding, seen.embedding) <= engine.model.thresholds.match
-
-
-def overlap(first: Box, second: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    common = max(0.0, width) * max(0.0, height)
-    return common / max(_area(first) + _area(second) - common, 1e-9)
-
-
-def _area(box: Box) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])

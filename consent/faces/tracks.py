@@ -21,6 +21,7 @@ class Piece:
     """What is gathered of one track id while the clip streams by."""
 
     engine: FaceEngine = field(repr=False)
+    sample_every_frames: int = SAMPLE_EVERY_FRAMES
     frames: list[int] = field(default_factory=list)
     landmarks: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
     presence: list[float] = field(default_factory=list)
@@ -54,7 +55,7 @@ class Piece:
             return
         self.samples.append(self.engine.embed(image, landmarks))
         self.sampled_at.append(index)
-        self.due = index + SAMPLE_EVERY_FRAMES
+        self.due = index + self.sample_every_frames
 
     @property
     def mean(self) -> Embedding | None:

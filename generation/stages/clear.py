@@ -56,6 +56,8 @@ def run(held: Claim) -> Job:
         portrait_sha256=job.portrait.normalised_sha256,
         driver_sha256=job.driving.normalised_sha256,
     )
+    # kept whatever is decided: a studio sees which consents were proposed, and which face lacks one
+    Job.objects.filter(pk=job.pk, lease_token=held.token).update(named_consents=_as_text(named))
     gate.require_not_refused(assessment)
     boxes = {face.name: [round(value, 1) for value in face.box] for face in portrait_faces}
     return _finish(held, assessment, named, driver, boxes)
@@ -136,6 +138,10 @@ def _survey_driver(held: Claim, asset: Asset) -> DriverSurvey:
     return survey
 
 
+def _as_text(named: dict[str, uuid.UUID]) -> dict[str, str]:
+    return {face: str(consent) for face, consent in named.items()}
+
+
 def _refusals_beyond_faces(job: Job) -> list[Reason]:
     if job.driving.facts.get("video_streams", 1) <= 1:
         return []
@@ -172,7 +178,7 @@ def _finish(
             lease_token=held.token,
             stage=Stage.RENDER,
             decision=assessment.snapshot(),
-            named_consents={face: str(consent) for face, consent in named.items()},
+            named_consents=_as_text(named),
             reasons=[reason.as_dict() for reason in reasons],
             motion_sha256=file_sha256(motion),
             render_facts={"motion_path": storage.relative(motion), "portrait_boxes": portrait_boxes},

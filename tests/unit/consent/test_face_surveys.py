@@ -97,6 +97,18 @@ def test_a_stranger_in_a_single_frame_is_a_face_of_the_clip(
     assert np.isnan(found.tracks["driver:2"].landmarks[4]).all()
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turned_stranger_between_two_thorough_searches_is_one_face_for_as_long_as_she_shows(
+    quarters: int, talking_man: Frames, astronaut: Tensor, dlib_engine: FaceEngine, finder: ThoroughFinder
+) -> None:
+    frames = [np.array(Image.fromarray(frame).resize((704, 576))) for frame in talking_man[:6]]
+    for index in (3, 4):
+        frames[index][0:320, 384:704] = np.rot90(astronaut.numpy(), quarters)
+    found = survey(frames, dlib_engine, finder)
+    assert [(face.first_frame, face.frames) for face in found.faces] == [(0, 6), (3, 2)]
+    assert found.faces[1].embedding is not None
+
+
 def test_somebody_swapped_in_for_part_of_the_clip_is_a_second_person(
     talking_man: Frames, astronaut: Tensor, astronaut_face: ObservedFace, dlib_engine: FaceEngine, finder: ThoroughFinder
 ) -> None:

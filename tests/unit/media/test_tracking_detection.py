@@ -46,6 +46,14 @@ def test_animals_and_things_do_not_count_as_faces(finder: FaceFinder, picture: s
     assert not [face for face in finder.find(pixels[None])[0] if face.counts_as_face]
 
 
+def test_a_look_at_halves_finds_a_face_that_a_plain_look_misses(detector: FaceDetector) -> None:
+    picture = pasted(backdrop(704, 576), resized(head(), 0.4), 450, 120)[None]
+    place = Box(462, 142, 502, 182)
+
+    assert not [face for face in detector.detect(picture)[0] if face.box.iou(place) > 0.4]
+    assert [face for face in detector.detect(picture, halves=True)[0] if face.box.iou(place) > 0.4 and face.score > 0.8]
+
+
 @pytest.mark.parametrize("face_px", [28, 40, 90])
 def test_a_small_face_in_a_large_picture_is_found_by_a_thorough_look(finder: FaceFinder, face_px: int) -> None:
     scale = face_px / 100

@@ -98,14 +98,8 @@ class _Templates:
 
 def face_engine() -> FaceEngine:
     """Return the engine that the settings select. Raises FaceEngineError."""
-    root = getattr(settings, "INSIGHTFACE_ROOT", None)
-    return load_engine(
-        EngineConfig(
-            name=getattr(settings, "FACE_ENGINE", "dlib"),
-            pack_root=Path(root) if root else None,
-            pack_name=getattr(settings, "INSIGHTFACE_PACK", "buffalo_l"),
-        )
-    )
+    root = Path(settings.INSIGHTFACE_ROOT) if settings.INSIGHTFACE_ROOT else None
+    return load_engine(EngineConfig(name=settings.FACE_ENGINE, pack_root=root, pack_name=settings.INSIGHTFACE_PACK))
 
 
 def assess(

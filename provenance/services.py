@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -20,7 +21,6 @@ from provenance.fingerprint.audio import AudioFingerprint
 from provenance.fingerprint.index import sketch
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.models import Record, SoftBinding
-from provenance.signing import soft_binding_alg
 
 WATERMARK_ID_BITS = 64
 
@@ -106,7 +106,7 @@ def seal_record(
             raise RecordMissing(f"No record {record_id} was reserved; reserve it before rendering.")
         if not claimed:
             raise RecordSealed(f"Record {record_id} is sealed already; release the file it was sealed with.")
-        SoftBinding.objects.create(alg=soft_binding_alg(), value=watermark_binding_value(record), record=record)
+        SoftBinding.objects.create(alg=settings.SOFT_BINDING_ALG, value=watermark_binding_value(record), record=record)
         _log(record, "record.sealed", {"manifest_id": sealed.manifest_id, "asset_sha256": sealed.asset_sha256})
     return record
 

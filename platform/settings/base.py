@@ -152,8 +152,8 @@ SPECTACULAR_SETTINGS = {
 }
 
 # a stage that shows no life for this long is taken over; its worker renews the lease three times as often
-JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 60)
-JOB_MAX_ATTEMPTS = env.integer("JOB_MAX_ATTEMPTS", 4)
+JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 30)
+JOB_MAX_ATTEMPTS = env.integer("JOB_MAX_ATTEMPTS", 12)  # over all stages; a healthy job takes four
 # where engines run: `cpu`, `cuda`, `cuda:1` ...
 ENGINE_DEVICE = env.text("ENGINE_DEVICE", "cpu")
 
@@ -162,14 +162,15 @@ BROKER_PREFIX = env.text("COUNTERSIGN_BROKER_PREFIX", "")
 CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker_settings(VAR_DIR, BROKER_PREFIX)
 SWEEP_INTERVAL_S = env.integer("SWEEP_INTERVAL_SECONDS", 10)
 
-# a worker that shows no life for this long loses its job to the next one
-JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 30)
-JOB_MAX_ATTEMPTS = env.integer("JOB_MAX_ATTEMPTS", 12)
-ENGINE_DEVICE = env.text("ENGINE_DEVICE", "cpu")
+# the recognition model of the consent gate: `dlib`, or `insightface` with a model pack that the operator supplies
 FACE_ENGINE = env.text("FACE_ENGINE", "dlib")
+INSIGHTFACE_ROOT = env.text("INSIGHTFACE_ROOT", "")
+INSIGHTFACE_PACK = env.text("INSIGHTFACE_PACK", "buffalo_l")
 
 VERSION = "0.1.0"
 CLAIM_GENERATOR = "Countersign"
+# an RFC 3161 time-stamping authority keeps signatures valid beyond the certificate's end
+TIMESTAMP_AUTHORITY_URL = env.text("TIMESTAMP_AUTHORITY_URL", "") or None
 # reverse DNS, as the registry of soft-binding algorithms asks
 SOFT_BINDING_ALG = env.text("SOFT_BINDING_ALG", "org.countersign.video.1")
 

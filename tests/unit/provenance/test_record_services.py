@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, transaction
 from provenance_samples import fingerprint_of, performance, voice
 
@@ -18,7 +19,6 @@ from provenance.fingerprint.audio import AudioFingerprint, fingerprint_audio
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.models import Record, SoftBinding
 from provenance.services import OutputFacts, reserve_record, seal_record, watermark_binding_value, watermark_payload
-from provenance.signing import soft_binding_alg
 
 pytestmark = pytest.mark.django_db
 FRAMES = performance(seconds=2)
@@ -86,7 +86,7 @@ def test_sealing_keeps_everything_a_verdict_needs() -> None:
     assert record.frame_rate == "30000/1001"
     assert selectors.record_by_manifest("urn:c2pa:1") == record
     assert selectors.record_by_watermark_id(record.watermark_id.upper()) == record
-    assert selectors.record_by_binding(alg=soft_binding_alg(), value=watermark_binding_value(record)) == record
+    assert selectors.record_by_binding(alg=settings.SOFT_BINDING_ALG, value=watermark_binding_value(record)) == record
     assert watermark_payload(record) == int(record.watermark_id, 16)
 
 
@@ -137,7 +137,7 @@ def test_a_binding_cannot_be_pointed_elsewhere() -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
         SoftBinding.objects.update(record=other)
     with pytest.raises(DatabaseError, match="soft_binding_points_once"), transaction.atomic():
-        SoftBinding.objects.create(alg=soft_binding_alg(), value=watermark_binding_value(record), record=other)
+        SoftBinding.objects.create(alg=settings.SOFT_BINDING_ALG, value=watermark_binding_value(record), record=other)
 
 
 def test_both_steps_are_in_the_audit_log_without_pixels() -> None:

@@ -23,6 +23,13 @@ class IdempotencyConflict(GenerationError):
     code = "idempotency_conflict"
 
 
+class TooManyJobs(GenerationError):
+    """The studio has as many unfinished jobs as it may."""
+
+    code = "too_many_jobs"
+    permanent = False
+
+
 class IllegalMove(GenerationError):
     """A transition that `states` does not allow, or that another actor made first."""
 

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from audit.services import record_event
 from generation import dispatch, engines, storage
-from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest
+from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest, TooManyJobs
 from generation.job_request import JobRequest, check_request, request_digest
 from generation.models import Asset, Job
 from generation.release import require_releasable
-from generation.states import CANCELLABLE, Stage, Status
+from generation.states import CANCELLABLE, FINAL, Stage, Status
 from generation.transitions import log_step, move
 from media.errors import BadInput
 from users.models import Studio, User
@@ -94,7 +94,7 @@ def submit(
 ) -> Job:
     """Queue a job. The same idempotency key with the same request answers the first job again.
 
-    Raises InvalidRequest or IdempotencyConflict.
+    Raises InvalidRequest, IdempotencyConflict or TooManyJobs.
     """
     check_request(request, list(engines.ENGINES))
     if portrait.studio_id != studio.pk or driving.studio_id != studio.pk:
@@ -103,16 +103,26 @@ def submit(
         raise InvalidRequest("A job takes a still as portrait and a video as performance; swap or re-upload them.")
     key = idempotency_key or uuid.uuid4().hex
     digest = request_digest(request, portrait.upload_sha256, driving.upload_sha256)
-    try:
-        with transaction.atomic():
-            return _create_job(studio, portrait, driving, request, key, digest, actor, user)
-    except IntegrityError:
+    with transaction.atomic():
+        # one submission of a studio at a time: neither the key nor the limit can be passed twice
+        Studio.objects.select_for_update(no_key=True).get(pk=studio.pk)
         earlier = Job.objects.filter(studio=studio, idempotency_key=key).first()
-        if earlier is None:
-            raise
-        if earlier.request_sha256 != digest:
-            raise IdempotencyConflict("This idempotency key was used for another request; choose a new key.") from None
-        return earlier
+        if earlier is not None:
+            return _same_request(earlier, digest)
+        _require_room(studio)
+        return _create_job(studio, portrait, driving, request, key, digest, actor, user)
+
+
+def _same_request(earlier: Job, digest: str) -> Job:
+    if earlier.request_sha256 != digest:
+        raise IdempotencyConflict("This idempotency key was used for another request; choose a new key.")
+    return earlier
+
+
+def _require_room(studio: Studio) -> None:
+    limit = settings.REQUEST_LIMITS.jobs_active_per_studio
+    if Job.objects.filter(studio=studio).exclude(status__in=FINAL).count() >= limit:
+        raise TooManyJobs(f"This studio has {limit} unfinished jobs, the most at one time; wait for some to end or cancel them.")
 
 
 def _create_job(

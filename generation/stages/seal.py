@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,22 +53,30 @@ def run(held: Claim) -> Job:
         raise SignerOnly("Only the signer's worker may seal; start a worker for the queue `sign` with COUNTERSIGN_ROLE=signer.")
     job = held.job
     require_inputs_stand(job)
-    require_unchanged(job.rendered_path, job.rendered_sha256, "rendered clip")
+    rendered = _own_copy(job)
     _require_proven(job)
     claim_signer = signer()
     _require_fit_for(job, claim_signer)
     record = _own_record(job)
-    content = look(stream_untrusted(storage.resolve(job.rendered_path), limits=settings.MEDIA_LIMITS))
+    content = look(stream_untrusted(rendered, limits=settings.MEDIA_LIMITS))
     _require_mark(content, record)
     held.check()
     sealed = seal_output(
-        rendered_path=storage.resolve(job.rendered_path),
-        destination=storage.work_folder(job.pk, Stage.SEAL, job.attempt) / "sealed.mp4",
+        rendered_path=rendered,
+        destination=rendered.with_name("sealed.mp4"),
         manifest_inputs=_manifest_inputs(job, record, content),
         signer=claim_signer,
     )
     held.check()
     return _release(held, record, sealed, content)
+
+
+def _own_copy(job: Job) -> Path:
+    """The rendered clip in the signer's own folder, digest checked there: nobody swaps it between the look and the signature."""
+    copy = storage.work_folder(job.pk, Stage.SEAL, job.attempt) / "rendered.mp4"
+    shutil.copyfile(storage.resolve(job.rendered_path), copy)
+    require_unchanged(storage.relative(copy), job.rendered_sha256, "rendered clip")
+    return copy
 
 
 def _require_proven(job: Job) -> None:

@@ -24,6 +24,7 @@ STATUS_BY_CODE = {
     "artefact_changed": 409,
     "too_large": 413,
     "too_many_requests": 429,
+    "too_many_jobs": 429,
 }
 TITLE_BY_STATUS = {
     403: "This is not available",

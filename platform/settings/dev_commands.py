@@ -177,7 +177,8 @@ def _exit_code(status: int) -> int:
 
 def _in_parallel(arguments: list[str]) -> list[str]:
     chosen = any(argument.startswith("-n") or argument in {"--pdb", "--collect-only", "--co"} for argument in arguments)
-    return [] if chosen else ["-n", "2"]
+    # a file goes to one process whole: some make one clip for all their tests
+    return [] if chosen else ["-n", "2", "--dist", "loadfile"]
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

@@ -31,7 +31,7 @@ from users.services import create_studio
 
 STUDIO = "demo"
 ACTOR = "system:demo"
-DEMO_CONSENT = timedelta(days=1)
+DEMO_CONSENT = timedelta(days=90)
 
 
 class Command(JsonCommand):

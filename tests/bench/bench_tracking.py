@@ -1,15 +1,16 @@
-"""Times of `media.tracking`, per frame: `PYTHONPATH=platform:tests/unit/media python tests/bench/bench_tracking.py [device]`."""
+"""Times of `media.tracking`, per frame: `./dev bench tracking [device]`; the last line is JSON."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
 
 import torch
-from tracking_inputs import carphone, stream
 
 from media.tracking import FaceDetector, FaceFinder, FaceLandmarker, FaceTracker, Matte
+from tests.unit.media.tracking_inputs import carphone, stream
 
 
 def milliseconds(work: Callable[[], object], device: str, *, repeats: int = 5) -> float:
@@ -43,6 +44,7 @@ def main(device: str) -> None:
     print(f"{device}, 704 x 576, milliseconds per frame")
     for name, value in rows.items():
         print(f"{value:9.2f}  {name}")
+    print(json.dumps({"bench": "tracking", "device": device, "ms": {name: round(value, 2) for name, value in rows.items()}}))
 
 
 if __name__ == "__main__":

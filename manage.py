@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -10,12 +11,28 @@ from pathlib import Path
 from types import FrameType
 
 ROOT = Path(__file__).resolve().parent
+BAD_USAGE = 64  # EX_USAGE of sysexits.h
 sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 
-from django.core.management import execute_from_command_line  # noqa: E402
+from django.core.management import ManagementUtility  # noqa: E402
+from django.core.management.base import BaseCommand  # noqa: E402
 
 from settings import embedded, env  # noqa: E402
 from settings.postgres import ServiceProblem  # noqa: E402
+
+
+class CommandLine(ManagementUtility):
+    """Django's, where a command that does not exist is wrong usage."""
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        """Find a command; an unknown one exits 64, with --json after one JSON object like any other error."""
+        try:
+            return super().fetch_command(subcommand)
+        except SystemExit:
+            if "--json" in sys.argv:
+                message = f"There is no command {subcommand!r}; `help` lists those that exist."
+                print(json.dumps({"error": {"code": "bad_usage", "message": message}}))
+            sys.exit(BAD_USAGE)
 
 
 def main() -> None:
@@ -26,7 +43,7 @@ def main() -> None:
     try:
         with embedded.services(env.path("COUNTERSIGN_VAR", ROOT / "var"), os.environ) as addresses:
             os.environ.update(addresses)
-            execute_from_command_line(sys.argv)
+            CommandLine(sys.argv).execute()
     except ServiceProblem as problem:
         sys.exit(f"manage.py: {problem}")
 

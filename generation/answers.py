@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -9,19 +10,22 @@ from generation.models import Job
 from generation.selectors import reasons_of
 from generation.states import Status
 
+FACE_NAME = re.compile(r"(portrait|driver):[0-9]{1,3}")
+IDEMPOTENCY_KEY_CHARACTERS = 128  # longer ones are refused: cut off, two keys could read alike
+
 
 def job_answer(job: Job) -> dict[str, Any]:
     """The public fields of a job; `output` is left to the caller, who knows how it hands files over."""
     facts = job.render_facts
-    released = job.status == Status.RELEASED
+    was_released = job.status in (Status.RELEASED, Status.WITHDRAWN)
     return {
         "job": str(job.pk),
         "status": job.status,
         "reasons": reasons_of(job),
         "consents": job.named_consents,
         "output": None,
-        "watermark_id": job.watermark_id if released else None,
-        "manifest_id": job.manifest_id if released else None,
+        "watermark_id": job.watermark_id if was_released else None,
+        "manifest_id": job.manifest_id if was_released else None,
         "engine": job.engine,
         "frames": facts.get("frames"),
         "fps": round(float(Fraction(facts["frame_rate"])), 6) if "frame_rate" in facts else None,

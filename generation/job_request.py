@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from consent.policy import PURPOSES
+from consent.territories import COUNTRIES
 from generation.engines.base import Options
 from generation.errors import InvalidRequest
 
@@ -22,7 +22,6 @@ OPTION_RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
 }
 WHOLE_NUMBERS = frozenset({"reference_frame", "seed"})
-TERRITORY = re.compile(r"[A-Z]{2}")  # ISO 3166-1 alpha-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def check_request(request: JobRequest, known_engines: Sequence[str]) -> None:
     if request.engine not in known_engines:
         raise InvalidRequest(f"Unknown engine {request.engine!r}; choose one of: {', '.join(sorted(known_engines))}.")
     for code in request.territories:
-        if not TERRITORY.fullmatch(code):
+        if code not in COUNTRIES:
             raise InvalidRequest(f"Unknown territory {code!r}; give two-letter country codes such as DE or US.")
     parse_options(request.options)
 

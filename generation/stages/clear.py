@@ -39,7 +39,7 @@ def run(held: Claim) -> Job:
     job = held.job
     _require_licence(job)
     for asset in (job.portrait, job.driving):
-        _normalise(asset)
+        _normalise_named(asset)
         held.check()
     portrait_faces = _survey_portrait(job.portrait)
     driver = _survey_driver(held, job.driving)
@@ -78,6 +78,14 @@ def _require_licence(job: Job) -> None:
         raise RefusedByRule(
             f"The licence of engine {job.engine} forbids commercial use; choose another engine.", code="licence_non_commercial"
         )
+
+
+def _normalise_named(asset: Asset) -> None:
+    try:
+        _normalise(asset)
+    except BadInput as problem:
+        side = "Portrait" if asset.kind == Asset.Kind.STILL else "Performance"
+        raise BadInput(f"{side}: {problem.message}") from problem
 
 
 def _normalise(asset: Asset) -> None:

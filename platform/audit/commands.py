@@ -6,14 +6,14 @@ import enum
 import json
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from media.errors import CountersignError
 
-ARGPARSE_USAGE = 2  # what argparse exits with, which here would read "refused"
+USAGE_ERROR = "bad_usage"
 
 
 class Exit(enum.IntEnum):
@@ -34,7 +34,6 @@ class JsonCommand(BaseCommand):
     """
 
     exit_codes: ClassVar[Mapping[type[CountersignError], Exit]] = {}
-    _parsed = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add --json. Subclasses call this first."""
@@ -45,18 +44,18 @@ class JsonCommand(BaseCommand):
         """Do the work: return the result to print, and how to exit."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run from the command line; wrong arguments exit 64."""
+        """Run from the command line; wrong arguments exit 64, where argparse's own 2 would read "refused"."""
+        # a parser that is not told of the command line raises its errors instead of ending the process
+        parser = self.create_parser(argv[0], argv[1])
         try:
-            super().run_from_argv(argv)
-        except SystemExit as stop:
-            if stop.code == ARGPARSE_USAGE and not self._parsed:
-                raise SystemExit(int(Exit.BAD_USAGE)) from stop
-            raise
-
-    def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run with arguments that were accepted."""
-        self._parsed = True
-        return super().execute(*args, **options)
+            parser.parse_args(argv[2:])
+        except CommandError as problem:
+            message = sentence(str(problem).removeprefix("Error: "))
+            self.stderr.write(f"{parser.format_usage()}{message}")
+            if "--json" in argv:
+                self._print_error(USAGE_ERROR, message)
+            raise SystemExit(int(Exit.BAD_USAGE)) from problem
+        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print what `run` returns, or its error, and exit."""
@@ -64,9 +63,10 @@ class JsonCommand(BaseCommand):
         try:
             result, code = self.run(**options)
         except CountersignError as error:
+            message = sentence(error.message)
             if as_json:
-                self._print({"error": {"code": error.code, "message": error.message}}, as_json=True)
-            raise CommandError(error.message, returncode=int(self.exit_for(error))) from error
+                self._print_error(error.code, message)
+            raise CommandError(message, returncode=int(self.exit_for(error))) from error
         self._print(result, as_json=as_json)
         if code is not Exit.DONE:
             sys.exit(int(code))
@@ -82,5 +82,49 @@ class JsonCommand(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(result, default=str))
             return
-        for name, value in result.items():
-            self.stdout.write(f"{name}: {value}")
+        for line in plain_lines(self.for_people(result)):
+            self.stdout.write(line)
+
+    def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is shown of a result without --json: all of it, unless a command knows what is too much to read."""
+        return result
+
+    def _print_error(self, code: str, message: str) -> None:
+        self._print({"error": {"code": code, "message": message}}, as_json=True)
+
+
+def sentence(message: str) -> str:
+    """A message with its first letter in upper case."""
+    return message[:1].upper() + message[1:]
+
+
+def plain_lines(values: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """A result for people: one line per field, lists and tables as indented blocks."""
+    for name, value in values.items():
+        label = f"{indent}{str(name).replace('_', ' ')}:"
+        if isinstance(value, Mapping) and value:
+            yield label
+            yield from plain_lines(value, f"{indent}  ")
+        elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+            yield label
+            for item in value:
+                yield from _item_lines(item, f"{indent}  ")
+        else:
+            yield f"{label} {_words(value)}"
+
+
+def _item_lines(item: Any, indent: str) -> Iterator[str]:
+    lines = plain_lines(item, f"{indent}  ") if isinstance(item, Mapping) else iter([f"{indent}  {_words(item)}"])
+    for number, line in enumerate(lines):
+        yield line if number else f"{indent}- {line[len(indent) + 2 :]}"
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        # a pair, as in a list of stretches, reads as one word
+        text = ", ".join("-".join(map(_words, item)) if isinstance(item, list | tuple) else _words(item) for item in value)
+    else:
+        text = "" if value in (None, {}) else str(value)
+    return text or "-"

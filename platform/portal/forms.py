@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 
 from consent.policy import COMMERCIAL_PURPOSES
+from consent.territories import COUNTRIES
 from generation import engines
 from generation.errors import InvalidRequest
 from generation.job_request import OPTION_RANGES, JobRequest, check_request
@@ -89,7 +90,11 @@ class NewPerformanceForm(forms.Form):
     def clean_territories(self) -> tuple[str, ...]:
         """Country codes in upper case, without repeats."""
         words: str = self.cleaned_data["territories"].replace(",", " ")
-        return tuple(dict.fromkeys(word.upper() for word in words.split()))
+        codes = tuple(dict.fromkeys(word.upper() for word in words.split()))
+        unknown = [code for code in codes if code not in COUNTRIES]
+        if unknown:
+            raise forms.ValidationError(f"No country has the code {', '.join(unknown)}; use two letters, such as DE or US.")
+        return codes
 
     def clean(self) -> dict[str, Any]:
         """Ask the rules of `generation` before any file is kept."""

@@ -76,6 +76,11 @@ class JobView:
         return self.job.status == Status.RELEASED
 
     @property
+    def was_released(self) -> bool:
+        """Whether there is a watermark and a manifest to name, also after the clip was withdrawn."""
+        return self.job.status in (Status.RELEASED, Status.WITHDRAWN)
+
+    @property
     def is_rendering(self) -> bool:
         """Whether counting frames makes sense."""
         return self.job.status == Status.RENDERING and self.job.frames_total > 0

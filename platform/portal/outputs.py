@@ -9,15 +9,21 @@ from generation import storage
 from generation.models import Asset, Job
 from generation.selectors import released_file
 from portal.acting import Acting
-from portal.services import record_download
+from portal.services import record_download, record_play
 from portal.streaming import file_response
 
+PLAYED = "played_jobs"  # of the session
 TYPE_BY_KIND = {Asset.Kind.STILL.value: "image/png", Asset.Kind.VIDEO.value: "video/mp4"}
 
 
-def play(request: HttpRequest, job: Job) -> HttpResponseBase:
-    """The released clip, to look at. Raises what `generation.selectors.released_file` raises."""
+def play(request: HttpRequest, acting: Acting, job: Job) -> HttpResponseBase:
+    """The released clip, to look at, written down once per session. Raises what `generation.selectors.released_file` raises."""
     path = released_file(job)
+    # a player asks for many ranges of one clip
+    played = request.session.get(PLAYED, [])
+    if str(job.pk) not in played:
+        record_play(acting=acting, job=job)
+        request.session[PLAYED] = [*played, str(job.pk)]
     return file_response(request, path, content_type="video/mp4", etag=job.output_sha256)
 
 

@@ -25,13 +25,16 @@ STATUS_BY_CODE = {
     "too_large": 413,
     "too_many_requests": 429,
     "too_many_jobs": 429,
+    "busy": 503,
 }
+RETRY_AFTER_SECONDS = {"busy": 30, "too_many_jobs": 60}  # about what an examination or a job takes
 TITLE_BY_STATUS = {
     403: "This is not available",
     409: "Not now",
     413: "That file is too large",
     422: "That did not work",
     429: "Please wait a little",
+    503: "Please wait a little",
 }
 
 
@@ -40,13 +43,28 @@ def status_of(error: CountersignError) -> int:
     return STATUS_BY_CODE.get(error.code, 500 if error.permanent else 503)
 
 
+def headers_of(error: CountersignError) -> dict[str, str]:
+    """What an answer says beside its body: when to try again, for errors that pass by themselves (RFC 9110, section 10.2.3)."""
+    seconds = RETRY_AFTER_SECONDS.get(error.code)
+    return {"Retry-After": str(seconds)} if seconds else {}
+
+
+def sentence(message: str) -> str:
+    """A message with its first letter in upper case."""
+    return message[:1].upper() + message[1:]
+
+
 def problem_page(request: HttpRequest, error: CountersignError) -> HttpResponse:
     """A page, or for htmx a fragment, that says what went wrong and what to do."""
     status = status_of(error)
     fragment = request.headers.get("HX-Request") == "true"
     template = "portal/fragments/problem.html" if fragment else "portal/problem.html"
     title = TITLE_BY_STATUS.get(status, "Something went wrong on our side")
-    return render(request, template, {"title": title, "message": error.message, "code": error.code}, status=status)
+    context = {"title": title, "message": sentence(error.message), "code": error.code}
+    response = render(request, template, context, status=status)
+    for name, value in headers_of(error).items():
+        response.headers[name] = value
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -9,12 +9,21 @@ from generation.models import Job
 from portal.acting import Acting
 
 
-@transaction.atomic
 def record_download(*, acting: Acting, job: Job) -> None:
     """Write down who took a copy of a released clip."""
+    _record(acting, job, "output.downloaded")
+
+
+def record_play(*, acting: Acting, job: Job) -> None:
+    """Write down who looked at a released clip; whoever plays a clip holds its bytes."""
+    _record(acting, job, "output.played")
+
+
+@transaction.atomic
+def _record(acting: Acting, job: Job, action: str) -> None:
     record_event(
         actor=acting.actor,
-        action="output.downloaded",
+        action=action,
         subject_type="job",
         subject_id=str(job.pk),
         studio_id=acting.studio.pk,

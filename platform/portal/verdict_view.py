@@ -73,6 +73,8 @@ REASONS = {
     "signals_do_not_fit": "The signals do not fit together.",
     "sound_missing": "The original has sound, this file has none.",
 }
+ORIGIN_IS_OURS = frozenset({"confirmed", "recovered", "altered"})
+ENDED = {"revoked": "consent was revoked", "ended": "consent ended", "expired": "consent expired"}
 CONSENT = {
     "active": "Standing",
     "revoked": "Revoked",
@@ -133,7 +135,7 @@ class VerdictView:
 def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
     """Put a public answer into words."""
     verdict = str(answer["verdict"])
-    tone, headline, explanation = WORDS[verdict]
+    tone, headline, explanation = _words(verdict, answer["record"])
     return VerdictView(
         verdict=verdict,
         tone=tone,
@@ -144,6 +146,24 @@ def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
         facts=record_facts(answer["record"]) if answer["record"] else None,
         notes=tuple(REASONS.get(reason, reason.replace("_", " ").capitalize()) for reason in answer["reasons"]),
     )
+
+
+def _words(verdict: str, record: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """Tone, headline and explanation. An origin is no good news when the people in the clip no longer agree to it."""
+    tone, headline, explanation = WORDS[verdict]
+    ended = _ended(record) if record and verdict in ORIGIN_IS_OURS else ""
+    if not ended:
+        return tone, headline, explanation
+    return "warn", f"{headline.rstrip('.')}, but {ended}.", f"{explanation} It is no longer handed out."
+
+
+def _ended(record: Mapping[str, Any]) -> str:
+    """What no longer stands, for use in a sentence; empty when the clip is handed out."""
+    consent = record["consent"]
+    if consent["state"] in ENDED:
+        since = moment_words(consent["since"])
+        return f"{ENDED[consent['state']]} on {since}" if since else ENDED[consent["state"]]
+    return "it was withdrawn" if record["availability"] == "withdrawn" else ""
 
 
 def record_facts(record: Mapping[str, Any]) -> RecordFacts:

@@ -41,6 +41,8 @@ class RequestLimits:
     upload_memory_bytes: int = 5 * 2**20  # larger uploads go to a file
     verify_bytes: int = 500 * 2**20
     verify_inline_bytes: int = 50 * 2**20  # a larger file is examined by a worker, and the answer is polled
+    verify_inline_pixels: int = 1920 * 1080 * 900  # pixels times frames: 30 s of HD, about 20 s of one core
+    verify_at_once: int = 2  # examinations in one process
     verify_per_hour: int = 60
     requests_per_minute: int = 600
     jobs_active_per_studio: int = 50

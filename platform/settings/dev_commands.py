@@ -21,6 +21,7 @@ from .processes import ProcessProblem
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE = str(ROOT / "manage.py")
 BAD_USAGE = 64  # EX_USAGE of sysexits.h
+HIGHEST_PORT = 65535
 # they decide about the tables themselves
 SCHEMA_COMMANDS = (["migrate"], ["makemigrations"], ["showmigrations"], ["sqlmigrate"])
 Command = Callable[[list[str]], int]
@@ -58,11 +59,11 @@ def main() -> None:
 def demo(arguments: list[str]) -> int:
     """The main job end to end on real input, with a real worker and a real signer."""
     parser = Parser(prog="./dev demo", description=demo.__doc__)
-    parser.add_argument("--out", type=Path, default=ROOT / "out", metavar="DIR", help="where the results go (default: out)")
+    parser.add_argument("--out", type=_folder, default=ROOT / "out", metavar="DIR", help="where the results go (default: out)")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         environment = _serve_migrated(stack)
-        folder = options.out.absolute()
+        folder: Path = options.out
         folder.mkdir(parents=True, exist_ok=True)
         log = stack.enter_context((folder / "workers.log").open("wb"))
         stack.enter_context(processes.workers(environment, log=log))
@@ -83,8 +84,11 @@ def test(arguments: list[str]) -> int:
 def up(arguments: list[str]) -> int:
     """The site and its workers on 127.0.0.1 until Ctrl-C or SIGTERM."""
     parser = Parser(prog="./dev up", description=up.__doc__)
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=_port, default=8000, help="1 to 65535 (default: 8000)")
     options = parser.parse_args(arguments)
+    # asked before anything starts: a second site on the port must not touch the first one's accounts
+    if not webserver.is_free(options.port):
+        parser.error(f"port {options.port} is in use or not allowed; stop what listens there, or choose another by --port")
     with ExitStack() as stack:
         environment = _serve_migrated(stack)
         return webserver.serve(environment, options.port)
@@ -133,6 +137,20 @@ def _script(kind: str, arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
         return _run([str(ROOT / "tests" / kind / f"{kind}_{options.name}.py"), *options.arguments], _serve_migrated(stack))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give a number from 1 to {HIGHEST_PORT}")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).absolute()
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise argparse.ArgumentTypeError(f"nothing can be written to {text!r}, because of {nearest}; name another folder")
+    return folder
 
 
 def _var_dir() -> Path:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from audit.commands import Exit, JsonCommand
+from audit.commands import Exit, JsonCommand, sentence
 
-__all__ = ["Exit", "JsonCommand"]
+__all__ = ["Exit", "JsonCommand", "sentence"]

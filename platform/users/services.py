@@ -127,11 +127,16 @@ def _check(subject: Model) -> None:
     try:
         subject.clean_fields()
     except ValidationError as error:
-        raise UnsuitableName(f"{'; '.join(error.messages)} Correct it and try again.") from error
+        raise UnsuitableName(f"{_by_field(error)} Correct it and try again.") from error
     try:
         subject.validate_unique()
     except ValidationError as error:
-        raise AlreadyTaken(f"{'; '.join(error.messages)} Choose another.") from error
+        raise AlreadyTaken(f"{_by_field(error)} Choose another.") from error
+
+
+def _by_field(error: ValidationError) -> str:
+    fields = error.message_dict.items()
+    return "; ".join(f"{name.replace('_', ' ').strip().capitalize()}: {' '.join(messages)}" for name, messages in fields)
 
 
 def _lock(studio: Studio) -> None:

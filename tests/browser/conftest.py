@@ -38,7 +38,7 @@ def site(process_environment: dict[str, str]) -> Iterator[str]:
     call_command("collectstatic", interactive=False, verbosity=0)
     port = _free_port()
     environment = {**process_environment, "STATIC_ROOT": str(settings.STATIC_ROOT)}
-    command = ["-m", "uvicorn", "settings.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"]
+    command = ["-m", "uvicorn", "portal.asgi:application", "--host", "127.0.0.1", "--port", str(port), "--lifespan", "off"]
     web = processes.start("web", [*command, "--log-level", "warning"], environment)
     try:
         _await_port(web, port)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
@@ -17,12 +18,15 @@ from consent.enrolment import ATTESTED_FOR, Photo, enroll_person
 from consent.errors import EnrolmentRefused
 from consent.policy import PURPOSES, WORLD, Role
 from consent.services import Scope
-from media.errors import CountersignError
+from consent.territories import COUNTRIES
+from media.errors import BadInput, CountersignError
 from media.video import normalise_still, read_still
 from users.commands import Exit, JsonCommand
 from users.models import Studio
 from users.selectors import studio_by_slug
 from users.services import create_studio
+
+NAME_CHARACTERS = 120
 
 
 class Command(JsonCommand):
@@ -34,8 +38,8 @@ class Command(JsonCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare the arguments."""
         super().add_arguments(parser)
-        parser.add_argument("--studio", required=True, metavar="SLUG", help="made when there is none of this name")
-        parser.add_argument("--person", required=True, metavar="NAME")
+        parser.add_argument("--studio", required=True, type=_slug, metavar="SLUG", help="made when there is none of this name")
+        parser.add_argument("--person", required=True, type=_name, metavar="NAME")
         parser.add_argument("--photo", required=True, action="append", type=Path, metavar="FILE", help="repeat for several")
         parser.add_argument("--role", choices=[role.value for role in Role], default=Role.BOTH.value)
         parser.add_argument("--purpose", action="append", choices=sorted(PURPOSES), help="only internal_test is accepted")
@@ -59,9 +63,23 @@ class Command(JsonCommand):
 
 def _territory(text: str) -> str:
     code = text.strip().upper()
-    if code != WORLD and not (len(code) == 2 and code.isascii() and code.isalpha()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no territory; give two letters (ISO 3166-1), or {WORLD} for the world")
+    if code != WORLD and code not in COUNTRIES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no country; give its two letters (ISO 3166-1), or {WORLD} for the world")
     return code
+
+
+def _slug(text: str) -> str:
+    try:
+        return str(Studio._meta.get_field("slug").clean(text, None))
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a studio. {' '.join(error.messages)}") from None
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > NAME_CHARACTERS or not name.isprintable():
+        raise argparse.ArgumentTypeError(f"give the person's name, in 1 to {NAME_CHARACTERS} characters")
+    return name
 
 
 def _scope(options: Mapping[str, Any]) -> Scope:
@@ -86,7 +104,12 @@ def _photos(paths: Sequence[Path]) -> list[Photo]:
 
 
 def _photo(path: Path, normalised: Path) -> Photo:
-    still = normalise_still(path, normalised, limits=settings.MEDIA_LIMITS)
+    if not path.is_file():
+        raise BadInput(f"There is no photo {path}; check the path.")
+    try:
+        still = normalise_still(path, normalised, limits=settings.MEDIA_LIMITS)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error.message}") from error
     under_alpha = read_still(still.under_alpha_path) if still.under_alpha_path else None
     return Photo(read_still(still.path), under_alpha)
 

@@ -19,7 +19,7 @@ from generation import services
 from generation.answers import job_answer
 from generation.demo import copies, material, sheet
 from generation.job_request import JobRequest
-from generation.management.commands.generate import hand_over, upload, wait_for
+from generation.management.commands.generate import hand_over, require_writable, upload, wait_for
 from generation.models import Asset, Job
 from generation.states import Status
 from generation.verification import verify_file
@@ -47,6 +47,7 @@ class Command(JsonCommand):
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Do everything, print the table, and say whether it held."""
         folder: Path = options["out"].resolve()
+        require_writable(folder / "output.mp4")
         folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with TemporaryDirectory(prefix="countersign-demo-") as scratch:

@@ -1,4 +1,7 @@
-"""`demo_logins`: accounts for a look around on a development machine, with passwords made anew each time."""
+"""`demo_logins`: accounts for a look around on a development machine.
+
+A new password ends the sessions of the account (Django's session hash), so only `./dev up` asks for one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import secrets
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.core.management.base import CommandParser
 
 from generation.errors import GenerationError
 from media.errors import CountersignError
@@ -27,17 +31,22 @@ class NotInProduction(GenerationError):
 class Command(JsonCommand):
     """A producer of the demo studio and a reviewer of staff."""
 
-    help = "Make or renew the demo accounts and print their passwords. Refused in production."
+    help = "Make the demo accounts that are missing and print the passwords made. Refused in production."
     exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {NotInProduction: Exit.REFUSED}
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whether accounts that exist are touched."""
+        super().add_arguments(parser)
+        parser.add_argument("--renew", action="store_true", help="new passwords for all; ends the sessions of these accounts")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Make the accounts."""
         if not settings.DEVELOPMENT:
             raise NotInProduction("Demo accounts are for development machines; invite real people instead.")
         studio = studio_by_slug("demo") or create_studio(slug="demo", name="Demo studio")
-        producer, producer_password = _account(PRODUCER, "Demo producer", is_staff=False)
+        producer, producer_password = _account(PRODUCER, "Demo producer", is_staff=False, renew=options["renew"])
         set_member(studio=studio, user=producer, role=Role.PRODUCER)
-        _, reviewer_password = _account(REVIEWER, "Demo reviewer", is_staff=True)
+        _, reviewer_password = _account(REVIEWER, "Demo reviewer", is_staff=True, renew=options["renew"])
         return {
             "results": [
                 {"role": "producer of the demo studio", "email": PRODUCER, "password": producer_password},
@@ -46,9 +55,13 @@ class Command(JsonCommand):
         }, Exit.DONE
 
 
-def _account(email: str, name: str, *, is_staff: bool) -> tuple[User, str]:
+def _account(email: str, name: str, *, is_staff: bool, renew: bool) -> tuple[User, str | None]:
+    """An account, and its password when it was made or renewed now."""
+    known = user_by_email(email)
+    if known and not renew:
+        return known, None
     password = secrets.token_urlsafe(9)
-    user = user_by_email(email) or create_user(email=email, password=password, name=name)
+    user = known or create_user(email=email, password=password, name=name)
     user.set_password(password)
     user.is_staff = is_staff
     user.save(update_fields=["password", "is_staff"])

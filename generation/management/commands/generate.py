@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 import shutil
 import time
 import uuid
@@ -11,8 +12,9 @@ from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
+from consent.territories import COUNTRIES
 from generation import pipeline, services
-from generation.answers import job_answer
+from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
 from generation.errors import IllegalMove, InvalidRequest
 from generation.job_request import JobRequest, option_values, parse_options
 from generation.models import Asset, Job
@@ -61,14 +63,11 @@ class Command(JsonCommand):
         studio = studio_by_slug(options["studio"])
         if studio is None:
             raise InvalidRequest(f"There is no studio {options['studio']!r}; enroll a person there first.")
-        request = JobRequest(
-            purpose=options["purpose"],
-            engine=options["engine"],
-            territories=tuple(code.upper() for code in options["territory"]),
-            declared_fictional=options["declare"] == "fictional",
-            options=option_values(parse_options(_pairs(options["option"], "--option"))),
-            named_consents={face: _consent_id(value) for face, value in _pairs(options["consent"], "--consent").items()},
-        )
+        request = _request(options)
+        if len(options["idempotency_key"] or "") > IDEMPOTENCY_KEY_CHARACTERS:
+            raise InvalidRequest(f"An idempotency key has at most {IDEMPOTENCY_KEY_CHARACTERS} characters; choose a shorter one.")
+        if options["out"]:
+            require_writable(options["out"])
         job = services.submit(
             studio=studio,
             portrait=upload(studio, Asset.Kind.STILL, options["portrait"]),
@@ -97,12 +96,37 @@ def wait_for(job: Job) -> Job:
     return job
 
 
-def _pairs(values: list[str], option: str) -> dict[str, str]:
+def _request(options: dict[str, Any]) -> JobRequest:
+    consents = _pairs(options["consent"], "--consent portrait:1=ID")
+    return JobRequest(
+        purpose=options["purpose"],
+        engine=options["engine"],
+        territories=tuple(_country(code) for code in options["territory"]),
+        declared_fictional=options["declare"] == "fictional",
+        options=option_values(parse_options(_pairs(options["option"], "--option head_motion=0.5"))),
+        named_consents={_face(name): _consent_id(value) for name, value in consents.items()},
+    )
+
+
+def _pairs(values: list[str], example: str) -> dict[str, str]:
     pairs = [value.partition("=") for value in values]
     for name, sign, _ in pairs:
         if not sign or not name:
-            raise InvalidRequest(f"{option} takes NAME=VALUE; write for example {option} portrait:1=...")
+            raise InvalidRequest(f"{example.partition(' ')[0]} takes NAME=VALUE; write for example {example}.")
     return {name: value for name, _, value in pairs}
+
+
+def _country(text: str) -> str:
+    code = text.upper()
+    if code not in COUNTRIES:
+        raise InvalidRequest(f"No country has the code {text!r}; give two letters of ISO 3166-1, such as DE or US.")
+    return code
+
+
+def _face(name: str) -> str:
+    if not FACE_NAME.fullmatch(name):
+        raise InvalidRequest(f"{name!r} is no name of a face; use portrait:1, driver:1 and so on.")
+    return name
 
 
 def _consent_id(value: str) -> str:
@@ -120,6 +144,15 @@ def upload(studio: Studio, kind: str, path: Path) -> Asset:
     if kind == Asset.Kind.STILL and guessed.startswith("video/"):
         raise BadInput("The portrait must be a still picture; give the video as --driving.")
     return services.create_asset(studio=studio, kind=kind, file_name=path.name, chunks=services.read_chunks(path), actor=ACTOR)
+
+
+def require_writable(destination: Path) -> None:
+    """Raise BadInput unless a file can be written there, before a job is spent on it."""
+    if destination.is_dir():
+        raise BadInput(f"{destination} is a folder; name the file to write, for example {destination / 'clip.mp4'}.")
+    nearest = next((place for place in (destination, *destination.absolute().parents) if place.exists()), Path("/"))
+    if (nearest != destination and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
+        raise BadInput(f"{destination} cannot be written, because of {nearest}; choose another place.")
 
 
 def hand_over(job: Job, destination: Path) -> Path:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from generation.verification import verify_file
-from media.errors import BadInput
-from users.commands import Exit, JsonCommand
+from media.errors import BadInput, CountersignError
+from users.commands import Exit, JsonCommand, sentence
 
 
 class Command(JsonCommand):
-    """Verify files; the exit code is 0 whatever the verdicts."""
+    """Verify files; the exit code is 0 whatever the verdicts, and 64 when no file could be examined."""
 
     help = "Check the origin of video files: signature, watermark, fingerprint and the consent behind them."
 
@@ -24,9 +25,29 @@ class Command(JsonCommand):
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Verify each file."""
-        results = []
-        for path in options["files"]:
-            if not path.is_file():
-                raise BadInput(f"There is no file {path}; check the path.")
-            results.append({"file": str(path), **verify_file(path)})
-        return {"results": results}, Exit.DONE
+        results = [_result(path) for path in options["files"]]
+        problems = [result["error"] for result in results if "error" in result]
+        if len(problems) < len(results):
+            return {"results": results}, Exit.DONE
+        return {"error": problems[0], "results": results}, Exit.BAD_USAGE
+
+    def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The results without the figures of every second; the timeline says what holds where."""
+        return {"results": [_brief(entry) for entry in result["results"]]}
+
+
+def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
+    signals = entry.get("signals", {})
+    brief = {layer: {name: value for name, value in found.items() if name != "seconds"} for layer, found in signals.items()}
+    return {**entry, "signals": brief} if signals else dict(entry)
+
+
+def _result(path: Path) -> dict[str, Any]:
+    """The verdict on one file, or why there is none: one bad file takes no answer from the others."""
+    try:
+        if not path.is_file():
+            raise BadInput(f"There is no file {path}; check the path.")
+        return {"file": str(path), **verify_file(path)}
+    except CountersignError as error:
+        message = error.message if str(path) in error.message else f"{path}: {error.message}"
+        return {"file": str(path), "error": {"code": error.code, "message": sentence(message)}}

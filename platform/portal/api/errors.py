@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from media.errors import CountersignError
-from portal.problems import status_of
+from portal.problems import headers_of, sentence, status_of
 
 ErrorItem = dict[str, str | None]
 
@@ -21,8 +21,8 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     """Answer an exception of a view. Anything unknown goes on to Django, which logs it and answers 500."""
     if isinstance(exception, CountersignError):
         status = status_of(exception)
-        item: ErrorItem = {"code": exception.code, "detail": exception.message, "attr": None}
-        return Response(_body(status, [item]), status=status)
+        item: ErrorItem = {"code": exception.code, "detail": sentence(exception.message), "attr": None}
+        return Response(_body(status, [item]), status=status, headers=headers_of(exception))
     response = exception_handler(exception, context)  # adds WWW-Authenticate and Retry-After, and ends the transaction
     if response is None:
         return None

@@ -10,7 +10,8 @@ from rest_framework.reverse import reverse
 
 from consent.models import Consent, Person
 from consent.policy import PURPOSES
-from generation.answers import job_answer
+from consent.territories import COUNTRIES
+from generation.answers import FACE_NAME, job_answer
 from generation.engines import DEFAULT_ENGINE
 from generation.job_request import OPTION_RANGES, JobRequest
 from generation.models import Asset, Job
@@ -71,6 +72,19 @@ class JobIn(serializers.Serializer[Any]):
     consents = serializers.DictField(
         child=serializers.UUIDField(), default=dict, help_text="Consent id by face, such as portrait:1 or driver:1."
     )
+
+    def validate_territories(self, territories: list[str]) -> list[str]:
+        """Refuse codes that no country has."""
+        unknown = [code for code in territories if code not in COUNTRIES]
+        if unknown:
+            raise serializers.ValidationError(f"No country has the code {', '.join(unknown)}; use ISO 3166-1 alpha-2.")
+        return territories
+
+    def validate_consents(self, consents: dict[str, Any]) -> dict[str, Any]:
+        """Refuse faces by any other name than the gate gives them."""
+        if not all(FACE_NAME.fullmatch(face) for face in consents):
+            raise serializers.ValidationError("Name each face as portrait:1, driver:1 and so on.")
+        return consents
 
     def request(self) -> JobRequest:
         """The request in the terms of `generation`. Call after `is_valid`."""

@@ -13,13 +13,15 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.pagination import LimitOffsetPagination
-from rest_framework.parsers import FormParser, JSONParser, MultiPartParser
+from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from generation.answers import IDEMPOTENCY_KEY_CHARACTERS
+from generation.errors import InvalidRequest
 from generation.models import Job
 from generation.selectors import asset_of, assets_of, job_of, jobs_of, usage_of
 from generation.services import cancel, create_asset, submit
@@ -27,6 +29,8 @@ from portal import outputs
 from portal.acting import Acting
 from portal.api import shapes
 from portal.api.access import StudioView
+from portal.api.parsers import PlainJSONParser
+from portal.body_limits import require_small_body
 from portal.examination import examine_upload
 from portal.selectors import consent_of, consents_of, people_of, person_of, record_behind
 from portal.throttles import RequestThrottle, VerifyThrottle
@@ -36,7 +40,6 @@ from users.permissions import Permission
 Row = TypeVar("Row", bound=Model)
 PAGING = [OpenApiParameter("limit", int), OpenApiParameter("offset", int)]
 IDEMPOTENCY = OpenApiParameter("Idempotency-Key", str, OpenApiParameter.HEADER, description="Sending it twice makes one job.")
-IDEMPOTENCY_KEY_CHARACTERS = 128
 
 
 def _found(find: Callable[[Studio, uuid.UUID], Row | None], acting: Acting, row_id: uuid.UUID) -> Row:
@@ -52,11 +55,23 @@ def _page(request: Request, view: APIView, rows: QuerySet[Any], shape: Callable[
     return pages.get_paginated_response([shape(row) for row in pages.paginate_queryset(rows, request, view) or []])
 
 
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > IDEMPOTENCY_KEY_CHARACTERS:
+        raise InvalidRequest(f"An Idempotency-Key has at most {IDEMPOTENCY_KEY_CHARACTERS} characters; choose a shorter one.")
+    return key or None
+
+
 class Assets(StudioView):
     """Uploads of the studio."""
 
     needs: ClassVar = {"GET": Permission.READ, "POST": Permission.UPLOAD}
     parser_classes = (MultiPartParser,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Look at the size before anything reads the body."""
+        require_small_body(request._request)
+        super().initial(request, *args, **kwargs)
 
     @extend_schema(responses=shapes.AssetOut(many=True), parameters=PAGING)
     def get(self, request: Request) -> Response:
@@ -93,7 +108,7 @@ class Jobs(StudioView):
     """Jobs of the studio."""
 
     needs: ClassVar = {"GET": Permission.READ, "POST": Permission.SUBMIT}
-    parser_classes = (JSONParser,)
+    parser_classes = (PlainJSONParser,)
 
     @extend_schema(responses=shapes.JobOut(many=True), parameters=PAGING)
     def get(self, request: Request) -> Response:
@@ -103,15 +118,15 @@ class Jobs(StudioView):
     @extend_schema(request=shapes.JobIn, responses={201: shapes.JobOut}, parameters=[IDEMPOTENCY])
     def post(self, request: Request) -> Response:
         """Submit one. The same Idempotency-Key with the same request answers the first job again."""
+        key = _idempotency_key(request)
         given = shapes.JobIn(data=request.data)
         given.is_valid(raise_exception=True)
-        key = request.headers.get("Idempotency-Key", "")[:IDEMPOTENCY_KEY_CHARACTERS]
         job = submit(
             studio=self.acting.studio,
             portrait=_found(asset_of, self.acting, given.validated_data["portrait"]),
             driving=_found(asset_of, self.acting, given.validated_data["driving"]),
             request=given.request(),
-            idempotency_key=key or None,
+            idempotency_key=key,
             actor=self.acting.actor,
             user=self.acting.user,
         )
@@ -208,6 +223,11 @@ class Verify(PublicView):
 
     parser_classes = (MultiPartParser, FormParser)
     throttle_classes = (RequestThrottle, VerifyThrottle)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Count the request and look at its size before anything reads the body."""
+        super().initial(request, *args, **kwargs)
+        require_small_body(request._request)
 
     @extend_schema(request={"multipart/form-data": shapes.VerifyIn}, responses=shapes.VerdictOut)
     def post(self, request: Request) -> Response:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal.body_limits import require_small_body
 from portal.examination import examine_upload
 from portal.selectors import record_behind
 from portal.throttles import VerifyThrottle, require_quota
@@ -18,12 +20,20 @@ def landing(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/landing.html")
 
 
+@csrf_exempt  # not without the check: it reads the body, so it comes after the quota
 @require_http_methods(["GET", "HEAD", "POST"])
 def verify(request: HttpRequest) -> HttpResponse:
     """Drop a file, read the verdict. htmx gets the verdict alone, a browser without scripts the whole page."""
+    if request.method == "POST":
+        require_quota(VerifyThrottle(), request)
+        require_small_body(request)
+    return _verify(request)
+
+
+@csrf_protect
+def _verify(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "portal/verify.html")
-    require_quota(VerifyThrottle(), request)
     result = verdict_view(examine_upload(request.FILES.get("file")))
     fragment = request.headers.get("HX-Request") == "true"
     return render(request, "portal/fragments/verdict.html" if fragment else "portal/verify.html", {"result": result})

@@ -110,7 +110,7 @@ def cancel_job(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpR
 @studio_page(Permission.READ)
 def play(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponseBase:
     """The released clip for the player of the job page."""
-    return outputs.play(request, _job_or_404(acting, job_id))
+    return outputs.play(request, acting, _job_or_404(acting, job_id))
 
 
 @require_safe

@@ -113,8 +113,31 @@ def test_a_photo_with_no_face_two_faces_or_no_picture_is_bad_input(
 
 
 @pytest.mark.parametrize(
-    "wrong", [["--role", "extra"], ["--until", "soon"], ["--territory", "Germany"], ["--purpose", "espionage"], ["--nonsense"]]
+    "wrong",
+    [
+        ["--role", "extra"],
+        ["--until", "soon"],
+        ["--territory", "Germany"],
+        ["--territory", "QQ"],
+        ["--purpose", "espionage"],
+        ["--nonsense"],
+        ["--studio", "Acme Films!"],
+        ["--person", " "],
+        ["--person", "E" * 121],
+    ],
 )
-def test_wrong_arguments_exit_64(enroll: Enroll, photo: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_exit_64_and_are_named(
+    enroll: Enroll, photo: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert enroll("--studio", "north", "--person", "E", "--photo", str(photo), *wrong) == 64
+    error = said(capsys)["error"]
+    assert isinstance(error, dict)
+    assert (error["code"], wrong[0] in error["message"]) == ("bad_usage", True)
     assert not Person.objects.exists()
+    assert not Studio.objects.exists()
+
+
+def test_a_photo_that_is_not_there_is_named(enroll: Enroll, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "nowhere.jpg"
+    assert enroll("--studio", "north", "--person", "E", "--photo", str(missing)) == 64
+    assert str(missing) in str(said(capsys)["error"])

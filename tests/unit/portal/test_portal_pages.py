@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,6 +44,18 @@ NOTHING_FOUND: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def _fresh_quotas() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _small_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is uploaded here is no video; to the examination it looks like a short one."""
+    monkeypatch.setattr(examination, "probe", lambda path, **_: clip_of(frames=24))
+
+
+def clip_of(*, frames: int, side: int = 512) -> SimpleNamespace:
+    return SimpleNamespace(
+        width=side, height=side, coded_width=side, coded_height=side, frame_count=frames, duration_s=0.0, frame_rate=Fraction(24)
+    )
 
 
 @pytest.fixture
@@ -139,6 +153,17 @@ def test_a_download_is_written_down(member: Client, world: World, user: User) ->
     assert (event.actor, event.subject_id) == (f"user:{user.pk}", str(world.job.pk))
 
 
+def test_playing_a_clip_is_written_down_once_per_session(member: Client, world: World, user: User) -> None:
+    for start in (0, 10, 20):
+        member.get(_address("play", world.job), headers={"Range": f"bytes={start}-"})
+    event = Event.objects.get(action="output.played")
+    assert (event.actor, event.subject_id) == (f"user:{user.pk}", str(world.job.pk))
+    another = Client()
+    another.force_login(user)
+    another.get(_address("play", world.job))
+    assert Event.objects.filter(action="output.played").count() == 2
+
+
 @pytest.mark.parametrize("name", ["play", "download"])
 def test_a_clip_stops_when_consent_is_withdrawn_even_before_the_job_is_told(name: str, member: Client, world: World) -> None:
     withdraw_consent(consent_id=world.consent.pk, actor="person", reason="changed my mind")
@@ -153,6 +178,8 @@ def test_a_withdrawn_job_says_why_and_shows_no_player(member: Client, world: Wor
     shown = member.get(_address("job", world.job)).content.decode()
     assert "Withdrawn" in shown
     assert _address("play", world.job) not in shown
+    assert world.job.watermark_id in shown
+    assert world.job.manifest_id in shown
     refused = member.get(_address("play", world.job))
     assert (refused.status_code, "ask the people in it" in refused.content.decode()) == (403, True)
 
@@ -232,6 +259,39 @@ def test_a_file_over_the_limit_is_refused_unseen(client: Client, monkeypatch: py
     limits = type(settings.REQUEST_LIMITS)(verify_inline_bytes=10)
     settings.REQUEST_LIMITS = limits
     assert client.post(reverse("verify"), {"file": SimpleUploadedFile("a.mp4", b"x" * 11)}).status_code == 413
+
+
+def test_a_file_that_takes_too_much_work_is_refused_before_it_is_decoded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examination, "verify_file", lambda path: pytest.fail("it was examined"))
+    monkeypatch.setattr(examination, "probe", lambda path, **_: clip_of(frames=1000, side=4096))
+    answer = client.post(reverse("verify"), {"file": SimpleUploadedFile("a.mp4", b"data")})
+    assert answer.status_code == 413
+    assert "at most 111 frames" in answer.content.decode()
+
+
+def test_an_announced_size_over_the_limit_is_refused_unread_but_counted(client: Client, settings: Any) -> None:
+    settings.REQUEST_LIMITS = type(settings.REQUEST_LIMITS)(verify_inline_bytes=10, verify_per_hour=2)
+    codes = []
+    for name in ("verify", "api_verify", "verify"):
+        codes.append(client.post(reverse(name), {"file": SimpleUploadedFile("a.mp4", b"x" * 2**17)}).status_code)
+    assert codes == [413, 413, 429]
+
+
+def test_more_files_at_once_than_allowed_are_asked_to_come_back(
+    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.REQUEST_LIMITS = type(settings.REQUEST_LIMITS)(verify_at_once=1)
+    monkeypatch.setattr(examination, "verify_file", lambda path: NOTHING_FOUND)
+    for name in ("verify", "api_verify"):
+        with examination.SEATS.one():
+            busy = client.post(reverse(name), {"file": SimpleUploadedFile("a.mp4", b"data")})
+        assert (busy.status_code, busy.headers["Retry-After"]) == (503, "30")
+        assert client.post(reverse(name), {"file": SimpleUploadedFile("a.mp4", b"data")}).status_code == 200
+
+
+def test_the_page_takes_no_file_without_the_csrf_token() -> None:
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(reverse("verify"), {"file": SimpleUploadedFile("a.mp4", b"data")}).status_code == 403
 
 
 def test_asking_too_often_is_answered_by_429_on_page_and_api_together(client: Client, settings: Any) -> None:

@@ -6,6 +6,7 @@ import copy
 import itertools
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,23 @@ def test_unknown_is_never_called_authentic() -> None:
     view = verdict_view(answer)
     assert {layer.strength for layer in view.layers} == {"none"}
     assert "does not mean that the video is real" in view.explanation
+
+
+@pytest.mark.parametrize("verdict", ["confirmed", "recovered", "altered"])
+def test_an_ended_consent_is_said_in_the_headline_and_is_no_good_news(verdict: str) -> None:
+    result = copy.deepcopy(EXACT) | {"verdict": verdict}
+    result["record"] |= {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
+    view = verdict_view(public_answer(result))
+    assert view.tone == "warn"
+    assert view.headline.endswith("but consent was revoked on 22 Nov 2026, 15:00 UTC.")
+    assert "no longer handed out" in view.explanation
+
+
+def test_a_clip_withdrawn_while_consent_stands_is_no_good_news_either() -> None:
+    result = copy.deepcopy(EXACT) | {"verdict": "confirmed"}
+    result["record"] |= {"availability": "withdrawn"}
+    view = verdict_view(public_answer(result))
+    assert (view.tone, "withdrawn" in view.headline) == ("warn", True)
 
 
 def test_every_verdict_has_words() -> None:

@@ -74,6 +74,9 @@ def test_the_same_key_makes_one_job_and_another_request_under_it_conflicts(api: 
     [
         ({"purpose": "mischief"}, "purpose"),
         ({"territories": ["Germany"]}, "territories.0"),
+        ({"territories": ["QQ"]}, "territories"),
+        ({"consents": {"driver:1\n": "4dbb3c5c-6a3a-4f1e-8a4e-1c7f9f6f7b11"}}, "consents"),
+        ({"consents": {"somebody": "4dbb3c5c-6a3a-4f1e-8a4e-1c7f9f6f7b11"}}, "consents"),
         ({"options": {"head_motion": 9}}, "options.head_motion"),
         ({"options": {"warp": 1}}, "options.warp"),
         ({"portrait": "not-an-id"}, "portrait"),
@@ -84,6 +87,33 @@ def test_a_wrong_field_is_named(api: Client, world: World, changes: dict[str, ob
     assert answer.status_code == 400
     assert answer.json()["type"] == "validation_error"
     assert [error["attr"] for error in answer.json()["errors"]] == [attr]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"options": ' + "[" * 20_000 + "]" * 20_000 + "}",
+        r'{"purpose": "\ud800"}',
+        r'{"options": {"\ud800": 1}}',
+        r'{"consents": {"\u0000": "x"}}',
+    ],
+    ids=["endless nesting", "half a surrogate pair", "half a surrogate pair in a name", "NUL"],
+)
+def test_json_that_no_database_holds_is_a_wrong_request(api: Client, body: str) -> None:
+    answer = api.post(reverse("api_jobs"), data=body, content_type="application/json")
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "parse_error")
+
+
+def test_a_key_that_is_too_long_is_refused_instead_of_cut(api: Client, world: World) -> None:
+    assert _submit(api, world, "k" * 128).status_code == 201
+    assert _submit(api, world, "k" * 129).status_code == 422
+    assert Job.objects.filter(idempotency_key="k" * 128).count() == 1
+
+
+def test_a_withdrawn_job_keeps_its_marks_and_offers_no_clip(api: Client, world: World) -> None:
+    Job.objects.filter(pk=world.job.pk).update(status=Status.WITHDRAWN)
+    job = api.get(reverse("api_job", args=[world.job.pk])).json()
+    assert (job["watermark_id"], job["manifest_id"], job["output"]) == (world.record.watermark_id, "urn:c2pa:test", None)
 
 
 def test_rules_of_the_services_are_told_in_the_same_shape(api: Client, world: World) -> None:

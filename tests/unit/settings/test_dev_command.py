@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import venv
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from settings import dev_commands
+from settings import dev_commands, webserver
+from settings.processes import ProcessProblem
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -98,11 +103,45 @@ def test_what_pip_installs_from_is_passed_on_to_uv(dev: ModuleType, monkeypatch:
     assert dev.pip_sources() == ["--find-links", "/a", "--find-links", "/b", "--extra-index-url", "file:///c"]
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["demo", "--nonsense"], ["bench", "no such"], ["check", "extra"]])
+BAD_VALUES = [["up", "--port", "99999"], ["up", "--port", "0"], ["up", "--port", "http"], ["demo", "--out", __file__]]
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["nonsense"], ["demo", "--nonsense"], ["bench", "no such"], ["check", "extra"], *BAD_VALUES]
+)
 def test_bad_usage_exits_with_64_and_shows_the_usage(arguments: list[str]) -> None:
     done = run(*arguments)
     assert done.returncode == 64
     assert "usage: ./dev" in done.stderr
+
+
+def test_a_second_site_on_a_port_ends_before_anything_starts(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as first:
+        first.bind(("127.0.0.1", 0))
+        first.listen()
+        with pytest.raises(SystemExit) as stop:
+            dev_commands.up(["--port", str(first.getsockname()[1])])
+    assert stop.value.code == 64
+    assert "is in use" in capsys.readouterr().err
+
+
+def test_a_stranger_on_the_port_is_not_taken_for_our_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended:
+        def alive(self) -> bool:
+            return False
+
+    monkeypatch.setattr(webserver, "START_SECONDS", 1.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        with pytest.raises(ProcessProblem):
+            webserver._await_answer(Ended(), stranger.server_port, "mark")  # type: ignore[arg-type]
+        stranger.shutdown()
+
+
+def test_a_command_that_does_not_exist_is_wrong_usage() -> None:
+    done = run("manage", "nosuch", "--json")
+    assert done.returncode == 64
+    assert json.loads(done.stdout.splitlines()[-1])["error"]["code"] == "bad_usage"
 
 
 def test_the_exit_code_and_the_output_of_a_command_come_through_unchanged(tmp_path: Path) -> None:
@@ -128,5 +167,5 @@ def test_sigterm_stops_the_command_and_what_it_runs() -> None:
 
 
 def test_pytest_runs_on_two_processes_unless_told_otherwise() -> None:
-    assert dev_commands._in_parallel(["-k", "word"]) == ["-n", "2"]
+    assert dev_commands._in_parallel(["-k", "word"]) == ["-n", "2", "--dist", "loadfile"]
     assert dev_commands._in_parallel(["-n0"]) == []

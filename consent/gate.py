@@ -19,13 +19,16 @@ from django.utils import timezone
 from consent import policy, selectors
 from consent.errors import ConsentError
 from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, band_of, load_engine
-from consent.faces.observed import ObservedFace, Side
+from consent.faces.observed import CountedBy, ObservedFace, Side
+from consent.faces.tracks import SAMPLE_EVERY_FRAMES
 from consent.models import Consent
 from consent.policy import Decision, FaceDecision, FaceView, Outcome, Reason, Request, Verdict
 from consent.snapshots import Snapshot
 from consent.wording import FIX
 
 BLIND_FRAMES_MAX = 30  # a second in which nobody saw who it is goes to a person
+UNVOUCHED_SHARE_MAX = 0.2  # of a person's frames: many short moments in which nobody saw who it is add up
+WINDOW_FRAMES = 16
 WINDOW_SAMPLES = 3  # judged together, so that somebody else inside a track cannot hide in the mean
 
 
@@ -233,12 +236,22 @@ def propose(
 def _proposal(face: ObservedFace, given: Sequence[Consent], templates: _Templates, request: Request) -> UUID | None:
     if face.embedding is None:
         return None
-    fits = [consent for consent in given if _matches(face, templates.of(consent), templates.engine)]
+    fits = _fitting(face, given, templates)
     if len({consent.person_id for consent in fits}) != 1:
         return None  # nobody, or several people: the studio has to say who it is
+    return _best_of(fits, face, templates, request).id
+
+
+def _fitting(face: ObservedFace, given: Sequence[Consent], templates: _Templates) -> list[Consent]:
+    """Return the consents whose person the face matches."""
+    return [consent for consent in given if _matches(face, templates.of(consent), templates.engine)]
+
+
+def _best_of(fits: Sequence[Consent], face: ObservedFace, templates: _Templates, request: Request) -> Consent:
+    """Return, of one person's consents, newest first, the one to name for a face."""
     in_scope = [c for c in fits if policy.standing_of(request, face.side, selectors.view_of(c), templates.now) is None]
     in_role = [c for c in fits if policy.Role(c.role) in policy.ROLES_OF_SIDE[face.side]]
-    return (in_scope or in_role or fits)[0].id
+    return (in_scope or in_role or fits)[0]
 
 
 def _matches(face: ObservedFace, template: Embedding | None, engine: FaceEngine) -> bool:
@@ -246,7 +259,7 @@ def _matches(face: ObservedFace, template: Embedding | None, engine: FaceEngine)
 
 
 def compare(face: ObservedFace, template: Embedding, engine: FaceEngine) -> Band:
-    """Return the band of a face: its mean decides; a single look beyond review, or a window beyond match, pulls it down."""
+    """Return the band of a face: its mean decides; a look beyond review, a window beyond match or blind frames pull it down."""
     if face.embedding is None or face.samples is None or not len(face.samples):
         return Band.NONE
     limits = engine.model.thresholds
@@ -254,22 +267,43 @@ def compare(face: ObservedFace, template: Embedding, engine: FaceEngine) -> Band
     looks = [band_of(engine.distance(sample, template), limits) for sample in face.samples]
     if band is Band.NONE or Band.NONE in looks:
         return Band.NONE
-    unsure = any(band_of(engine.distance(mean, template), limits) is not Band.MATCH for mean in windows(face.samples))
-    return Band.REVIEW if unsure or face.blind_frames > BLIND_FRAMES_MAX else band
+    unsure = any(
+        band_of(engine.distance(mean, template), limits) is not Band.MATCH for mean in windows(face.samples, face.sampled_at)
+    )
+    return Band.REVIEW if unsure or _blind(face) else band
 
 
-def windows(samples: np.ndarray[Any, np.dtype[np.float64]]) -> list[Embedding]:
-    """Return the means over each three neighbouring samples (K, D); the mean of all when there are fewer."""
-    count = min(WINDOW_SAMPLES, len(samples))
-    return [samples[start : start + count].mean(axis=0) for start in range(len(samples) - count + 1)]
+def _blind(face: ObservedFace) -> bool:
+    """Whether too many frames show somebody that no look vouches for."""
+    return face.blind_frames > BLIND_FRAMES_MAX or face.unvouched_frames > UNVOUCHED_SHARE_MAX * face.frames
+
+
+def windows(samples: np.ndarray[Any, np.dtype[np.float64]], sampled_at: Sequence[int] = ()) -> list[Embedding]:
+    """Return the means over neighbouring samples (K, D): at least three, over at least WINDOW_FRAMES frames; of all when fewer.
+
+    sampled_at: their frames; without it they count as regular. Looks close together are noisy alike, so time matters too.
+    """
+    count = len(samples)
+    at = list(sampled_at) if len(sampled_at) == count else [number * SAMPLE_EVERY_FRAMES for number in range(count)]
+    whole = [
+        (start, end)
+        for start in range(count)
+        for end in range(start + WINDOW_SAMPLES, count + 1)
+        if at[end - 1] - at[start] >= WINDOW_FRAMES
+    ]
+    smallest = [pair for pair in whole if (pair[0], pair[1] - 1) not in whole or (pair[0] + 1, pair[1]) not in whole]
+    return [samples[start:end].mean(axis=0) for start, end in smallest] or [samples.mean(axis=0)]
 
 
 def _view(
     face: ObservedFace, named: Mapping[str, UUID], consents: Mapping[UUID, Consent], templates: _Templates, request: Request
 ) -> FaceView:
-    view = FaceView(face.name, face.side, matchable=face.embedding is not None, hidden=face.hidden, note=face.note)
+    doubtful = face.counted_by is CountedBy.DOUBT
+    view = FaceView(
+        face.name, face.side, matchable=face.embedding is not None, hidden=face.hidden, doubtful=doubtful, note=face.note
+    )
     if face.name not in named:
-        return view
+        return replace(view, known_as=_known_as(face, templates, request))
     consent = consents.get(named[face.name])
     if consent is None or consent.studio_id != request.studio_id:
         return replace(view, named=True)  # another studio's template is not even opened
@@ -278,6 +312,16 @@ def _view(
         return view  # a consent that does not stand is refused unseen: nobody is compared without need
     template = templates.of(consent)
     return view if template is None else replace(view, band=compare(face, template, templates.engine))
+
+
+def _known_as(face: ObservedFace, templates: _Templates, request: Request) -> tuple[UUID, ...]:
+    """Return, for an unnamed face, the consent to name for each of the studio's own people that it matches."""
+    if face.hidden or face.embedding is None:
+        return ()
+    by_person: dict[UUID, list[Consent]] = {}
+    for consent in _fitting(face, selectors.given_consents(studio_id=request.studio_id), templates):
+        by_person.setdefault(consent.person_id, []).append(consent)
+    return tuple(_best_of(fits, face, templates, request).id for fits in by_person.values())
 
 
 def _standing_view(face: FaceDecision, consents: Mapping[UUID, Consent]) -> FaceView:
@@ -290,6 +334,7 @@ def _standing_view(face: FaceDecision, consents: Mapping[UUID, Consent]) -> Face
         consent=selectors.view_of(consent) if consent else None,
         band=bands.get(face.outcome, Band.NONE),
         hidden=face.outcome is Outcome.HIDDEN,
+        doubtful=face.outcome is Outcome.DOUBTFUL,
     )
 
 
@@ -306,7 +351,9 @@ def _shows(face: ObservedFace, template: Embedding, engine: FaceEngine) -> bool:
     """Whether every window of a rendered face stays within the review threshold of one template."""
     limits = engine.model.thresholds
     samples = np.empty((0, 0)) if face.samples is None else face.samples
-    bands = [band_of(engine.distance(mean, template), limits) for mean in windows(samples)] if len(samples) else []
+    bands = (
+        [band_of(engine.distance(mean, template), limits) for mean in windows(samples, face.sampled_at)] if len(samples) else []
+    )
     return bool(bands) and Band.NONE not in bands
 
 

@@ -71,6 +71,7 @@ class Outcome(enum.StrEnum):
     COVERED = "covered"
     AMBIGUOUS = "ambiguous"
     DECLARED_FICTIONAL = "declared_fictional"
+    DOUBTFUL = "doubtful_face"
     UNNAMED = "unnamed"
     UNKNOWN = "unknown"
     HIDDEN = "hidden_face"
@@ -86,7 +87,7 @@ class Outcome(enum.StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
 
 
-FOR_REVIEW = frozenset({Outcome.AMBIGUOUS, Outcome.DECLARED_FICTIONAL})
+FOR_REVIEW = frozenset({Outcome.AMBIGUOUS, Outcome.DECLARED_FICTIONAL, Outcome.DOUBTFUL})
 STATE_OUTCOMES = {
     State.REQUESTED: Outcome.NOT_GIVEN,
     State.DECLINED: Outcome.NOT_GIVEN,
@@ -101,6 +102,15 @@ MOVES = {
     State.SUSPENDED: frozenset({State.GIVEN, State.WITHDRAWN, State.EXPIRED, State.TERMINATED}),
 }
 """The moves a consent can make; a state that is no key is an end."""
+
+DOUBTFUL_FIX = "{face} may be a face that is half covered. Wait for a moderator to look, or send a picture without it."
+SEVERAL_PEOPLE_FIX = (
+    "{face} matches several enrolled people of the studio. "
+    "Name the consent of the one who is shown for {face}; their consents are {detail}."
+)
+REAL_PERSON_FIX = (
+    "{face} is declared fictional and matches an enrolled person of the studio. Name this person's consent {detail} for {face}."
+)
 
 ROLES_OF_SIDE = {
     Side.PORTRAIT: frozenset({Role.DEPICTED, Role.BOTH}),
@@ -139,7 +149,8 @@ class FaceView:
     """What the rules read of a face.
 
     named: the job names a consent for it. consent: that consent, None when there is none of this id. band: how the face
-    compares with that consent's template; None when it was not compared, for want of a template.
+    compares with that consent's template; None when it was not compared, for want of a template. known_as: for an unnamed face,
+    a consent of each of the studio's own people that it matches. doubtful: it may be half a face, or none.
     """
 
     name: str
@@ -149,7 +160,9 @@ class FaceView:
     band: Band | None = None
     matchable: bool = True
     hidden: bool = False
+    doubtful: bool = False
     note: str = ""
+    known_as: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +218,18 @@ def decide(request: Request, faces: Sequence[FaceView], now: datetime, extra_rea
 def decide_face(request: Request, face: FaceView, now: datetime) -> FaceDecision:
     """Decide one face, in this order: seen at all, named, standing, in scope, same person."""
     outcome, detail = _judge(request, face, now)
-    message = "" if outcome is Outcome.COVERED else FIX[outcome].format(face=face.name, detail=detail)
+    message = "" if outcome is Outcome.COVERED else _fix_of(request, face, outcome).format(face=face.name, detail=detail)
     return FaceDecision(face.name, face.side, outcome, face.consent.id if face.consent else None, message)
+
+
+def _fix_of(request: Request, face: FaceView, outcome: Outcome) -> str:
+    if outcome is Outcome.DOUBTFUL:
+        return DOUBTFUL_FIX
+    if outcome is not Outcome.UNNAMED or not face.known_as:
+        return FIX[outcome]
+    if len(face.known_as) > 1:
+        return SEVERAL_PEOPLE_FIX
+    return REAL_PERSON_FIX if request.declared_fictional and face.side is Side.PORTRAIT else FIX[outcome]
 
 
 def _judge(request: Request, face: FaceView, now: datetime) -> tuple[Outcome, str]:
@@ -225,12 +248,14 @@ def _judge(request: Request, face: FaceView, now: datetime) -> tuple[Outcome, st
 
 
 def _judge_unnamed(request: Request, face: FaceView) -> tuple[Outcome, str]:
-    # a performer stood before a camera: only a still can be declared drawn
-    if request.declared_fictional and face.side is Side.PORTRAIT:
+    if face.doubtful:
+        return Outcome.DOUBTFUL, ""
+    # a performer stood before a camera: only a still can be declared drawn, and never one of the studio's own people
+    if request.declared_fictional and face.side is Side.PORTRAIT and not face.known_as:
         return Outcome.DECLARED_FICTIONAL, ""
     if not face.matchable:
         return Outcome.UNMATCHABLE, face.note or "no usable view"
-    return Outcome.UNNAMED, ""
+    return Outcome.UNNAMED, ", ".join(str(consent_id) for consent_id in face.known_as)
 
 
 def _identity_of(face: FaceView) -> Outcome:

@@ -18,9 +18,9 @@ from provenance.examine import examine
 def verify_file(path: Path) -> dict[str, Any]:
     """Examine a file of any origin. The shape is that of `verify` in the command line's JSON, without `file`.
 
-    Raises BadInput when the file cannot be read as a video.
+    Raises BadInput when the file cannot be read as a video, and provenance's ExaminationTooLong.
     """
-    examination = examine(path, limits=settings.MEDIA_LIMITS)
+    examination = examine(path, limits=settings.MEDIA_LIMITS, deadline_s=settings.REQUEST_LIMITS.verify_seconds)
     answer = examination.as_json()
     if examination.outcome.record is not None:
         answer["record"] |= standing(examination.outcome.record.job_id)

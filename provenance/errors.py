@@ -48,6 +48,12 @@ class FingerprintUnreadable(ProvenanceError):
     code = "fingerprint_unreadable"
 
 
+class ExaminationTooLong(ProvenanceError):
+    """Looking at a file took longer than it may."""
+
+    code = "examination_too_long"
+
+
 class WatermarkKeyMissing(ProvenanceError):
     """The master key of the watermark is absent or too short."""
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from media.digests import file_sha256
 from media.frames import FrameBatch
 from media.limits import MediaLimits
-from media.video.untrusted import UntrustedClip, stream_untrusted
+from media.video.untrusted import Sound, UntrustedClip, stream_untrusted
 from provenance import selectors
 from provenance.credentials.isolated import read_untrusted
+from provenance.errors import ExaminationTooLong, FingerprintUnreadable
 from provenance.fingerprint.audio import SAMPLE_RATE, AudioFingerprint, compare_audio, fingerprint_audio
 from provenance.fingerprint.compare import compare
 from provenance.fingerprint.index import strength
@@ -43,6 +46,7 @@ class Content:
     picture: VideoFingerprint
     sound: AudioFingerprint | None
     several_streams: bool
+    several_tracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +77,54 @@ class Examination:
         }
 
 
-def examine(path: Path, *, limits: MediaLimits) -> Examination:
-    """Examines any file. Raises BadInput when there is no picture to look at; a broken manifest is a finding, not an error."""
+def examine(path: Path, *, limits: MediaLimits, deadline_s: float | None = None) -> Examination:
+    """Examines any file. A broken manifest is a finding, not an error.
+
+    deadline_s: for how many seconds at most, looked at between batches. Raises BadInput when there is no picture to look at,
+    ExaminationTooLong past the deadline.
+    """
     clip = stream_untrusted(path, limits=limits)
     reading = read_untrusted(path, anchors_pem=anchors())
-    content = look(clip)
-    signals = gather(reading, content)
+    content = look(clip, deadline_s=deadline_s)
+    signals = gather(reading, content, asset_sha256=file_sha256(path))
     return Examination(verify(signals), signals)
 
 
-def look(clip: UntrustedClip) -> Content:
-    """Decodes a clip once: each batch goes through the fingerprint on its way to the detector, and no frame is kept."""
+def look(
+    clip: UntrustedClip,
+    *,
+    keys: Mapping[str, bytes] | None = None,
+    issued_ids: Sequence[int] | None = None,
+    deadline_s: float | None = None,
+) -> Content:
+    """Decodes a clip once: each batch goes through the fingerprint on its way to the detector, and no frame is kept.
+
+    keys, issued_ids: the marks to look for, every live one without them. Raises BadInput, and ExaminationTooLong when it has
+    taken longer than deadline_s.
+    """
     fingerprinter = VideoFingerprinter()
-    detector = Detector(selectors.live_keys(), selectors.issued_ids())
-    detection = detector.detect(_through(clip.planes(), fingerprinter.update))
-    samples = clip.audio(sample_rate=SAMPLE_RATE)
+    detector = Detector(
+        selectors.live_keys() if keys is None else keys, selectors.issued_ids() if issued_ids is None else issued_ids
+    )
+    batches = _until(clip.planes(), deadline_s)
+    detection = detector.detect(_through(batches, fingerprinter.update))
+    sound = clip.stereo(sample_rate=SAMPLE_RATE)
     return Content(
         mark=mark_signal(detection),
         picture=fingerprinter.finish(),
-        sound=None if samples is None else fingerprint_audio(samples),
+        sound=None if sound.samples is None else fingerprint_audio(sound.samples),
         several_streams=clip.info.video_streams > 1,
+        several_tracks=_several_tracks(clip, sound),
     )
 
 
-def gather(reading: ManifestReading, content: Content) -> Signals:
+def _several_tracks(clip: UntrustedClip, sound: Sound) -> bool:
+    """Whether a player may let more be heard or read than was examined: one sound in two channels, no text."""
+    channels = clip.info.audio.channels if clip.info.audio else 0
+    return clip.info.audio_streams > 1 or sound.text_streams > 0 or channels > 2
+
+
+def gather(reading: ManifestReading, content: Content, *, asset_sha256: str | None = None) -> Signals:
     """The signals of a file: its records looked up, its content compared with the one that manifest or mark points to."""
     named = selectors.record_by_manifest(reading.manifest_id) if reading.manifest_id else None
     marked = selectors.record_by_watermark_id(content.mark.watermark_id) if content.mark.watermark_id else None
@@ -115,8 +143,19 @@ def gather(reading: ManifestReading, content: Content) -> Signals:
         mark_record=_view(marked),
         index_record=_view(found),
         several_streams=content.several_streams,
-        notes=("manifest_unreadable",) if reading.state is ManifestState.UNREADABLE else (),
+        several_tracks=content.several_tracks,
+        notes=tuple(_notes(reading, named, asset_sha256)),
     )
+
+
+def _notes(reading: ManifestReading, named: Record | None, asset_sha256: str | None) -> Iterator[str]:
+    if reading.state is ManifestState.UNREADABLE:
+        yield "manifest_unreadable"
+    # A hard binding leaves boxes out that hold no media (C2PA 2.4, BMFF hash exclusions): whoever adds some breaks no signature.
+    if named is None or asset_sha256 is None or reading.manifest_sha256 != named.manifest_sha256:
+        return
+    if reading.hard_binding_holds and asset_sha256 != named.asset_sha256:
+        yield "bytes_added_outside_the_signature"
 
 
 def _view(record: Record | None) -> RecordView | None:
@@ -137,6 +176,14 @@ def mark_signal(detection: Detection) -> MarkSignal:
     )
 
 
+def _until(batches: Iterable[FrameBatch], deadline_s: float | None) -> Iterator[FrameBatch]:
+    began = time.monotonic()
+    for batch in batches:
+        if deadline_s is not None and time.monotonic() - began > deadline_s:
+            raise ExaminationTooLong("This file takes too long to examine; send a shorter excerpt.")
+        yield batch
+
+
 def _through(batches: Iterable[FrameBatch], look_at: Callable[[FrameBatch], None]) -> Iterator[FrameBatch]:
     for batch in batches:
         look_at(batch)
@@ -146,7 +193,11 @@ def _through(batches: Iterable[FrameBatch], look_at: Callable[[FrameBatch], None
 def _against(picture: VideoFingerprint, record: Record | None) -> PictureSignal:
     if record is None or record.sealed_at is None:
         return PictureSignal(Agreement.INCONCLUSIVE, note="no sealed record to compare with")
-    return compare(picture, VideoFingerprint.from_bytes(bytes(record.fingerprint)))
+    try:
+        kept = VideoFingerprint.from_bytes(bytes(record.fingerprint))
+    except FingerprintUnreadable:
+        return PictureSignal(Agreement.INCONCLUSIVE, note="the record's fingerprint is of another version")
+    return compare(picture, kept)
 
 
 def _in_index(picture: VideoFingerprint) -> tuple[PictureSignal, Record | None]:
@@ -170,8 +221,11 @@ def _rated(signal: PictureSignal, worth: Agreement) -> PictureSignal:
 def _sound(sound: AudioFingerprint | None, record: Record | None, offset_s: float) -> SoundSignal:
     if record is None or record.sealed_at is None:
         return SoundSignal(SoundState.NOT_COMPARED)
-    kept = record.audio_fingerprint
-    return compare_audio(sound, AudioFingerprint.from_bytes(bytes(kept)) if kept else None, offset_s=offset_s)
+    try:
+        kept = AudioFingerprint.from_bytes(bytes(record.audio_fingerprint)) if record.audio_fingerprint else None
+    except FingerprintUnreadable:
+        return SoundSignal(SoundState.INCONCLUSIVE)
+    return compare_audio(sound, kept, offset_s=offset_s)
 
 
 def _record_json(outcome: Outcome) -> dict[str, Any] | None:

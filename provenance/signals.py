@@ -161,4 +161,5 @@ class Signals:
     mark_record: RecordView | None = None
     index_record: RecordView | None = None
     several_streams: bool = False  # more than one video stream: a player may show another than the one examined
+    several_tracks: bool = False  # sounds, subtitles or loudspeakers that a player may add to what was examined
     notes: tuple[str, ...] = ()

@@ -191,6 +191,7 @@ def combine_content(signals: Signals, mark: MarkClass) -> tuple[Agreement, tuple
     doubts = [
         *_sound_doubts(signals.sound),
         *(["several_video_streams"] if signals.several_streams else []),
+        *(["several_sound_or_text_tracks"] if signals.several_tracks else []),
         *(
             ["mark_covers_part"]
             if mark is MarkClass.FOUND and _coverage(signals.mark, signals.duration_s) < _MARK_COVERAGE

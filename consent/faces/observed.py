@@ -28,6 +28,7 @@ class CountedBy(enum.StrEnum):
 
     LANDMARKS = "landmarks"  # the landmark network's face flag
     SCALES = "scales"  # found again at another scale, or mirrored, although the landmark network says no
+    DOUBT = "doubt"  # the landmark network's alone: half covered, or no face; a person has to look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,8 +36,10 @@ class ObservedFace:
     """A counted face of a still, or one person's face over a clip.
 
     box: where it is largest. embedding: float64 (D,), the mean over the samples; None when no sample could be matched.
-    samples: float64 (K, D), in order of time. first_frame, last_frame: 0-based, inclusive; frames: on how many it was seen.
-    blind_frames: the longest run of its frames without a sample. inter_ocular_px: the largest seen. hidden: it lies under
+    samples: float64 (K, D), in order of time; sampled_at: their frames (K).
+    first_frame, last_frame: 0-based, inclusive; frames: on how many it was seen.
+    blind_frames: the longest run of its frames without a sample. unvouched_frames: on how many no sample of nearly the same
+    view lies within eight frames. inter_ocular_px: the largest seen. hidden: it lies under
     transparency. quality: 0..1, of a still. note: why it could not be matched, for a person to read.
 
     Embeddings live in memory only; they are left out of `repr` so that no log holds them.
@@ -51,11 +54,13 @@ class ObservedFace:
     last_frame: int = 0
     frames: int = 1
     blind_frames: int = 0
+    unvouched_frames: int = 0
     inter_ocular_px: float = 0.0
     quality: float = 0.0
     hidden: bool = False
     counted_by: CountedBy = CountedBy.LANDMARKS
     note: str = ""
+    sampled_at: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,7 +29,7 @@ from consent.faces.finding import (
     same_place,
     thorough_finder,
 )
-from consent.faces.observed import Box, DriverSurvey, ObservedFace, Side
+from consent.faces.observed import Box, CountedBy, DriverSurvey, ObservedFace, Side
 from consent.faces.quality import measure
 from consent.faces.tracks import Piece, arrays_of, face_of, join
 from media.frames import FrameBatch
@@ -51,7 +51,7 @@ class Tracker(Protocol):
 def survey_still(
     rgb: Tensor, under_alpha: Tensor | None, *, engine: FaceEngine, finder: Finder | None = None, device: str = "cpu"
 ) -> tuple[ObservedFace, ...]:
-    """Return every counted face of a still, largest first, named `portrait:1`, `portrait:2` ...
+    """Return every counted face of a still, largest first, named `portrait:1`, `portrait:2` ..., and after them those in doubt.
 
     rgb: uint8 (H, W, 3), as it will be rendered. under_alpha: the same picture without its transparency, if it had any: a face
     that shows there alone, or another one in its place, is reported as hidden.
@@ -61,7 +61,9 @@ def survey_still(
     if under_alpha is not None:
         beneath = [_portrait_face(face, under_alpha, engine, hidden=True) for face in look.find(under_alpha)]
         faces += [face for face in beneath if not any(_same_face(face, seen, engine) for seen in faces)]
-    faces.sort(key=lambda face: (face.hidden, -area(face.box)))
+    if all(_in_doubt(face) for face in faces):
+        return ()  # a doubtful face beside others has to be looked at; alone it is no portrait
+    faces.sort(key=lambda face: (_in_doubt(face), face.hidden, -area(face.box)))
     return tuple(replace(face, name=f"portrait:{number}") for number, face in enumerate(faces, start=1))
 
 
@@ -137,10 +139,11 @@ class _Sweep:
     def look(self, tracked: TrackedFrame, image: NDArray[np.uint8], pieces: Pieces) -> None:
         """Search frame `tracked.index`, uint8 (H, W, 3)."""
         picture, known = torch.from_numpy(image), [_plain(face.box) for face in tracked.faces]
-        if tracked.index % SWEEP_EVERY_FRAMES:
-            faces = self._quick.find_beside(picture, known)
-        else:
-            faces = [face for face in self._thorough.find(picture) if not same_place(face.box, known)]
+        faces = self._quick.find_beside(picture, known)
+        if not tracked.index % SWEEP_EVERY_FRAMES:
+            known += [face.box for face in faces]
+            found = [face for face in self._thorough.find(picture) if face.counted_by is not CountedBy.DOUBT]
+            faces += [face for face in found if not same_place(face.box, known)]
         seen: dict[tuple[str, int], Box] = {}
         for number, face in enumerate(faces):
             key = self._key_of(face, taken=seen) or (f"sweep {tracked.index}", number)
@@ -207,6 +210,10 @@ def _portrait_face(face: FoundFace, rgb: Tensor, engine: FaceEngine, *, hidden: 
         counted_by=face.counted_by,
         note=quality.note,
     )
+
+
+def _in_doubt(face: ObservedFace) -> bool:
+    return face.counted_by is CountedBy.DOUBT
 
 
 def _same_face(beneath: ObservedFace, seen: ObservedFace, engine: FaceEngine) -> bool:

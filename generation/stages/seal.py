@@ -40,8 +40,8 @@ from provenance.credentials.sign import SealedFile, seal_output
 from provenance.examine import Content, look
 from provenance.fingerprint.video import ALGORITHM as FINGERPRINT_ALG
 from provenance.models import Record
-from provenance.selectors import record_by_job
-from provenance.services import OutputFacts, seal_record
+from provenance.selectors import record_by_job, watermark_key
+from provenance.services import OutputFacts, seal_record, watermark_payload
 from provenance.signing import signer
 
 SIGNER_ROLE = "signer"
@@ -58,7 +58,11 @@ def run(held: Claim) -> Job:
     claim_signer = signer()
     _require_fit_for(job, claim_signer)
     record = _own_record(job)
-    content = look(stream_untrusted(rendered, limits=settings.MEDIA_LIMITS))
+    content = look(
+        stream_untrusted(rendered, limits=settings.MEDIA_LIMITS),
+        keys={record.key_name: watermark_key(record.key_name)},
+        issued_ids=[watermark_payload(record)],
+    )
     _require_mark(content, record)
     held.check()
     sealed = seal_output(

@@ -23,6 +23,7 @@ STATUS_BY_CODE = {
     "illegal_move": 409,
     "artefact_changed": 409,
     "too_large": 413,
+    "examination_too_long": 413,
     "too_many_requests": 429,
     "too_many_jobs": 429,
     "busy": 503,

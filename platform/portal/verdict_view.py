@@ -68,6 +68,8 @@ REASONS = {
     "sound_differs": "The sound differs from the original.",
     "sound_undecided": "The sound could not be compared.",
     "several_video_streams": "The file holds several video streams; only the first was examined.",
+    "several_sound_or_text_tracks": "It holds several sound tracks or subtitles; a player may use others than we examined.",
+    "bytes_added_outside_the_signature": "Bytes were added after it was signed, outside of what the signature covers.",
     "mark_covers_part": "The watermark covers only part of it.",
     "record_not_sealed": "The clip it points to was never finished.",
     "signals_do_not_fit": "The signals do not fit together.",

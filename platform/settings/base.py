@@ -42,6 +42,7 @@ class RequestLimits:
     verify_bytes: int = 500 * 2**20
     verify_inline_bytes: int = 50 * 2**20  # a larger file is examined by a worker, and the answer is polled
     verify_inline_pixels: int = 1920 * 1080 * 900  # pixels times frames: 30 s of HD, about 20 s of one core
+    verify_seconds: float = 120.0  # after that an examination is given up
     verify_at_once: int = 2  # examinations in one process
     verify_per_hour: int = 60
     requests_per_minute: int = 600

@@ -18,7 +18,7 @@ from provenance.fingerprint.align import (
     overlapping,
     refine_offset,
 )
-from provenance.fingerprint.video import GRID, RATE_HZ, REGIONS, VideoFingerprint
+from provenance.fingerprint.video import GRID, RATE_HZ, REGIONS, SPREAD_STEPS, VideoFingerprint
 from provenance.signals import Agreement, PictureSignal, SecondState
 
 
@@ -27,6 +27,7 @@ class Tolerances:
     """Where agreement ends. Luma is in levels of 8 bits."""
 
     noise: float = 1.0  # one cell over time: half size at CRF 28 moves it by 0.3 to 0.8
+    spread: float = 1.3  # deviation within one cell over time: half size at CRF 28 moves it by 0.4 to 1.3
     static: float = 3.0  # one cell for the whole clip: blur and tone; half size at CRF 28 gives up to 1.7
     timing_s: float = 0.012  # what the search of the offset leaves open
     agrees: float = 1.7  # in tolerances, the worst region of a second; half size at CRF 28 reaches 1.2
@@ -47,12 +48,18 @@ DEFAULT = Tolerances()
 
 @dataclass(frozen=True, slots=True)
 class _Aligned:
-    """Query and record samples that belong together, (M, 256) each; allowed: squared tolerance of each, (M, 256)."""
+    """Query and record samples that belong together, (M, 256) each; allowed: squared tolerance of each, (M, 256).
+
+    spread_errors, spread_allowed: the same for the deviations within the cells. lone_s: times without a counterpart, (L,).
+    """
 
     query: F64
     record: F64
     allowed: F64
+    spread_errors: F64
+    spread_allowed: F64
     times_s: F64
+    lone_s: F64
     offset_s: float
 
 
@@ -106,8 +113,29 @@ def _align(query: VideoFingerprint, record: VideoFingerprint, tolerances: Tolera
     inside = overlapping(query.times_s, times_s, offset_s)
     wanted_s = query.times_s[inside] + offset_s
     expected = interpolate(recorded, times_s, wanted_s)
-    allowed = tolerances.noise**2 + _timing_allowance(recorded, times_s, wanted_s, tolerances.timing_s)
-    return _Aligned(fit_tone(flat(query)[inside], expected), expected, allowed, query.times_s[inside], offset_s)
+    fitted = fit_tone(flat(query)[inside], expected)
+    return _Aligned(
+        query=fitted,
+        record=expected,
+        allowed=tolerances.noise**2 + _timing_allowance(recorded, times_s, wanted_s, tolerances.timing_s),
+        spread_errors=_spreads(query)[inside] * _gain(flat(query)[inside], fitted)
+        - interpolate(_spreads(record), times_s, wanted_s),
+        spread_allowed=tolerances.spread**2 + _timing_allowance(_spreads(record), times_s, wanted_s, tolerances.timing_s),
+        times_s=query.times_s[inside],
+        lone_s=query.times_s[~inside],
+        offset_s=offset_s,
+    )
+
+
+def _spreads(fingerprint: VideoFingerprint) -> F64:
+    """Deviations within the cells in luma levels, float64 (T, 256)."""
+    return fingerprint.spreads.reshape(len(fingerprint.spreads), -1) / SPREAD_STEPS
+
+
+def _gain(before: F64, after: F64) -> float:
+    """The contrast that fitting the tone gave."""
+    spread = float(before.std())
+    return float(after.std()) / spread if spread > 0 else 1.0
 
 
 def _timing_allowance(recorded: F64, times_s: F64, wanted_s: F64, timing_s: float) -> F64:
@@ -126,13 +154,26 @@ def _rounded(value: float | None) -> float | None:
 
 def _seconds(aligned: _Aligned, duration_s: float, tolerances: Tolerances) -> tuple[SecondState, ...]:
     whole = max(1, int(np.ceil(duration_s - 0.5 / RATE_HZ)))
-    number = np.minimum(aligned.times_s.astype(int), whole - 1)
-    errors = aligned.query - aligned.record
-    # Blur, tone and small overlays stay where they are. They are forgiven up to a bound, so that changes over time show.
+    number, lone = (np.minimum(times_s.astype(int), whole - 1) for times_s in (aligned.times_s, aligned.lone_s))
+    means = _without_lasting(aligned.query - aligned.record, tolerances)
+    spreads = _without_lasting(aligned.spread_errors, tolerances)
+    states = []
+    for second in range(whole):
+        here = number == second
+        ratios = np.maximum(
+            _region_ratios(means[here], aligned.allowed[here]), _region_ratios(spreads[here], aligned.spread_allowed[here])
+        )
+        # What the record does not show is not ours, however little of it there is.
+        foreign = bool((lone == second).any())
+        states.append(_second(float(second), duration_s, np.full_like(ratios, np.inf) if foreign else ratios, tolerances))
+    return tuple(states)
+
+
+def _without_lasting(errors: F64, tolerances: Tolerances) -> F64:
+    """Squared errors. Blur, tone and small overlays stay where they are: forgiven up to a bound, so that changes show."""
     lasting = np.median(errors, axis=0) if len(errors) else np.zeros(GRID * GRID)
-    squared = (errors - np.clip(lasting, -tolerances.static, tolerances.static)) ** 2
-    ratios = [_region_ratios(squared[number == second], aligned.allowed[number == second]) for second in range(whole)]
-    return tuple(_second(float(second), duration_s, ratio, tolerances) for second, ratio in enumerate(ratios))
+    squared: F64 = (errors - np.clip(lasting, -tolerances.static, tolerances.static)) ** 2
+    return squared
 
 
 def _region_ratios(squared: F64, allowed: F64) -> F64:

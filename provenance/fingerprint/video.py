@@ -1,8 +1,10 @@
 """Fingerprint of a picture stream: how its luma looks on a coarse grid, eight times a second.
 
 A hash of single frames cannot separate two outputs of one portrait (the same clip a second later is further away than a
-re-encoded copy), so the fingerprint keeps the course over time: 16x16 mean luma per sample, in 4x4 regions of 4x4 cells,
-and one 64x64 mean picture of the clip (`layout`) that shows crops, insets and mirrorings.
+re-encoded copy), so the fingerprint keeps the course over time: 16x16 mean luma per slot of 1/8 s, in 4x4 regions of 4x4
+cells, and one 64x64 mean picture of the clip (`layout`) that shows crops, insets and mirrorings. Every frame counts for as
+long as it is shown: a sample of frames would vouch for those between. A mean alone can be kept under other content, so each
+cell also says how far its parts lie from it, over its area and over the time of the slot.
 """
 
 from __future__ import annotations
@@ -20,38 +22,41 @@ from torch.nn.functional import adaptive_avg_pool2d
 from media.frames import FrameBatch
 from provenance.errors import FingerprintUnreadable
 
-ALGORITHM = "org.countersign.fingerprint.video.1"
-RATE_HZ = 8  # mouth shapes last about 100 ms; half of that is the worst distance to a sample
+ALGORITHM = "org.countersign.fingerprint.video.2"
+RATE_HZ = 8  # mouth shapes last about 100 ms
 GRID = 16
 LAYOUT = 64
 REGIONS = 4
-_MAGIC, _VERSION = b"CSVF", 1
+SPREAD_STEPS = 2  # per luma level
+_MAGIC, _VERSION = b"CSVF", 2
 _HEADER = struct.Struct("<4sBBBBId")
 _SAMPLES_MAX = RATE_HZ * 3600
-_EARLY_S = 1e-3  # time stamps are rounded by containers
+_SLIVER_S = 1e-3  # time stamps are rounded by containers: what reaches this little into a slot makes no slot
 _BAR_SHARE = 0.02  # thinner bars are left alone
 _BAR_LUMA, _BAR_SPREAD = 24.0, 12
 
 U8 = npt.NDArray[np.uint8]
+F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoFingerprint:
-    """cells: uint8 (T, 16, 16), mean luma of the first frame at or after k / 8 s; late_ms: uint8 (T,), how long after.
+    """cells: uint8 (T, 16, 16), mean luma of what is shown from k / 8 s on for 1/8 s, each frame by its time.
 
+    spreads: uint8 (T, 16, 16), half levels: standard deviation of the 4x4 parts of a cell over its area and that time.
     layout: uint8 (64, 64), mean luma of the clip; duration_s: seconds from the first frame to the end of the last.
     """
 
     cells: U8
-    late_ms: U8
+    spreads: U8
     layout: U8
     duration_s: float
 
     def to_bytes(self) -> bytes:
-        """Header (magic, version, rate, grid, layout, samples, duration), layout, then deflated: late_ms, steps of the cells."""
+        """Header (magic, version, rate, grid, layout, slots, duration), layout, then deflated: steps of cells, of spreads."""
         header = _HEADER.pack(_MAGIC, _VERSION, RATE_HZ, GRID, LAYOUT, len(self.cells), self.duration_s)
-        steps = np.diff(self.cells, axis=0, prepend=np.zeros((1, GRID, GRID), np.uint8))  # uint8 wraps: exact both ways
-        return header + self.layout.tobytes() + zlib.compress(self.late_ms.tobytes() + steps.tobytes(), 6)
+        steps = b"".join(_steps(values).tobytes() for values in (self.cells, self.spreads))
+        return header + self.layout.tobytes() + zlib.compress(steps, 6)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> VideoFingerprint:
@@ -62,62 +67,125 @@ class VideoFingerprint:
                 raise FingerprintUnreadable("This fingerprint has an unknown format; upgrade the software that reads it.")
             start = _HEADER.size + LAYOUT * LAYOUT
             layout = np.frombuffer(data[_HEADER.size : start], np.uint8).reshape(LAYOUT, LAYOUT)
-            raw = zlib.decompressobj().decompress(data[start:], count * (GRID * GRID + 1) + 1)
-            late_ms = np.frombuffer(raw[:count], np.uint8)
-            steps = np.frombuffer(raw[count:], np.uint8).reshape(count, GRID, GRID)
+            raw = zlib.decompressobj().decompress(data[start:], 2 * count * GRID * GRID + 1)
+            steps = np.frombuffer(raw, np.uint8).reshape(2, count, GRID, GRID)
         except (struct.error, zlib.error, ValueError) as error:
             raise FingerprintUnreadable("This fingerprint is damaged; restore the record from a backup.") from error
-        return cls(np.cumsum(steps, axis=0, dtype=np.uint8), late_ms, layout, duration_s)
+        cells, spreads = np.cumsum(steps, axis=1, dtype=np.uint8)
+        return cls(cells, spreads, layout, duration_s)
 
     @property
-    def times_s(self) -> npt.NDArray[np.float64]:
-        """float64 (T,): when each sample was shown, seconds from the first frame."""
-        return np.arange(len(self.cells)) / RATE_HZ + self.late_ms / 1000.0
+    def times_s(self) -> F64:
+        """float64 (T,): when each slot begins, seconds from the first frame."""
+        return np.arange(len(self.cells)) / RATE_HZ
 
 
 class VideoFingerprinter:
-    """Takes a stream batch by batch; memory stays that of one fingerprint (2 KB per second)."""
+    """Takes a stream batch by batch; memory stays that of one fingerprint (4 KB per second)."""
 
     def __init__(self) -> None:
-        self._cells: list[U8] = []
-        self._late_ms: list[int] = []
-        self._layout_sum = np.zeros((LAYOUT, LAYOUT), np.float64)
+        self._slots = _Slots()
+        self._shown: F64 | None = None  # the frame on the screen, (64, 64); its time is known when the next one comes
         self._box: tuple[slice, slice] | None = None
-        self._first_s: float | None = None
+        self._first_s = 0.0
         self._last_s = 0.0
         self._step_s = 0.0
 
     def update(self, batch: FrameBatch) -> None:
-        """Takes the frames due at the next sample times; the rest cost nothing."""
+        """Takes every frame of the batch."""
         for index, stamp in enumerate(batch.timestamps_s.tolist()):
-            if self._first_s is None:
+            if self._shown is None:
                 self._first_s = stamp
-            elapsed = stamp - self._first_s
-            self._step_s = elapsed - self._last_s
-            self._last_s = elapsed
-            due = int((elapsed + _EARLY_S) * RATE_HZ) + 1 - len(self._cells)
-            if due > 0:
-                self._sample(_luma(batch, index), due, elapsed)
+            else:
+                self._step_s = stamp - self._first_s - self._last_s
+                self._slots.show(self._shown, self._last_s, stamp - self._first_s)
+            self._last_s = stamp - self._first_s
+            self._shown = self._reduced(_luma(batch, index))
 
     def finish(self) -> VideoFingerprint:
-        """The fingerprint of everything taken so far."""
-        cells = np.stack(self._cells) if self._cells else np.zeros((0, GRID, GRID), np.uint8)
-        layout = np.rint(self._layout_sum / max(1, len(self._cells))).astype(np.uint8)
-        return VideoFingerprint(cells, np.array(self._late_ms, np.uint8), layout, self._last_s + self._step_s)
+        """The fingerprint of everything taken so far. The last frame is taken to last as long as the one before it."""
+        end_s = self._last_s + self._step_s
+        if self._shown is None:
+            return self._slots.fingerprint(0.0)
+        rest = self._slots.copy()
+        rest.show(self._shown, self._last_s, end_s if self._step_s > 0 else 1 / RATE_HZ)
+        return rest.fingerprint(end_s)
 
-    def _sample(self, luma: Tensor, due: int, elapsed: float) -> None:
+    def _reduced(self, luma: Tensor) -> F64:
         if self._box is None:
             self._box = content_box(luma)
         picture = luma[self._box].to(torch.float32)[None]
-        layout = adaptive_avg_pool2d(picture, LAYOUT)[0].cpu().numpy()
-        cells = adaptive_avg_pool2d(picture, GRID)[0].round().to(torch.uint8).cpu().numpy()
-        # A slow clip shows one frame at several sample times.
-        count = min(due, _SAMPLES_MAX - len(self._cells))
-        first = len(self._cells)
-        late_s = (max(0.0, elapsed - (first + step) / RATE_HZ) for step in range(count))
-        self._late_ms.extend(min(255, round(late * 1000)) for late in late_s)
-        self._cells.extend([cells] * count)
-        self._layout_sum += layout * count
+        reduced: F64 = adaptive_avg_pool2d(picture, LAYOUT)[0].to(torch.float64).cpu().numpy()
+        return reduced
+
+
+class _Slots:
+    """Sums of what is shown, slot by slot."""
+
+    def __init__(self) -> None:
+        self._cells: list[U8] = []
+        self._spreads: list[U8] = []
+        self._layout = np.zeros((LAYOUT, LAYOUT), np.float64)
+        self._open()
+
+    def copy(self) -> _Slots:
+        """A state that can go on by itself."""
+        made = _Slots()
+        made._cells, made._spreads = list(self._cells), list(self._spreads)
+        made._layout, made._sum = self._layout.copy(), self._sum.copy()
+        made._squares, made._weight_s = self._squares.copy(), self._weight_s
+        return made
+
+    def show(self, picture: F64, start_s: float, end_s: float) -> None:
+        """`picture` (64, 64) is on the screen from start_s to end_s; calls come in the order of time."""
+        while start_s < end_s and len(self._cells) < _SAMPLES_MAX:
+            boundary_s = (len(self._cells) + 1) / RATE_HZ
+            until_s = min(end_s, boundary_s)
+            self._add(picture, max(0.0, until_s - start_s))
+            if end_s < boundary_s:
+                return
+            self._close()
+            start_s = max(start_s, boundary_s)
+
+    def fingerprint(self, duration_s: float) -> VideoFingerprint:
+        """What was shown so far; the slot that is open counts unless it is but a sliver."""
+        if self._weight_s > _SLIVER_S:
+            self._close()
+        none = np.zeros((0, GRID, GRID), np.uint8)
+        cells, spreads = (np.stack(kept) if kept else none for kept in (self._cells, self._spreads))
+        layout = np.rint(self._layout / max(1, len(self._cells))).astype(np.uint8)
+        return VideoFingerprint(cells, spreads, layout, duration_s)
+
+    def _open(self) -> None:
+        self._sum = np.zeros((LAYOUT, LAYOUT), np.float64)
+        self._squares = np.zeros((LAYOUT, LAYOUT), np.float64)
+        self._weight_s = 0.0
+
+    def _add(self, picture: F64, weight_s: float) -> None:
+        self._sum += picture * weight_s
+        self._squares += picture**2 * weight_s
+        self._weight_s += weight_s
+
+    def _close(self) -> None:
+        if self._weight_s <= 0:
+            return
+        mean = self._sum / self._weight_s
+        cells = _by_cell(mean)
+        variance = np.maximum(_by_cell(self._squares / self._weight_s) - cells**2, 0.0)
+        self._cells.append(np.rint(cells).astype(np.uint8))
+        self._spreads.append(np.rint(np.sqrt(variance) * SPREAD_STEPS).clip(0, 255).astype(np.uint8))
+        self._layout += mean
+        self._open()
+
+
+def _by_cell(picture: F64) -> F64:
+    side = LAYOUT // GRID
+    means: F64 = picture.reshape(GRID, side, GRID, side).mean(axis=(1, 3))
+    return means
+
+
+def _steps(values: U8) -> U8:
+    return np.diff(values, axis=0, prepend=np.zeros((1, GRID, GRID), np.uint8))  # uint8 wraps: exact both ways
 
 
 def content_box(luma: Tensor) -> tuple[slice, slice]:

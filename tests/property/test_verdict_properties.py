@@ -165,6 +165,7 @@ anything = st.builds(
     mark_record=records,
     index_record=records,
     several_streams=st.booleans(),
+    several_tracks=st.booleans(),
 )
 
 
@@ -193,6 +194,7 @@ def test_recovered_needs_the_mark_of_a_sealed_record_and_agreement_in_everything
         assert signals.picture.agreement is A.AGREES
         assert signals.sound.state in (SoundState.AGREES, SoundState.MISSING, SoundState.ABSENT)
         assert not signals.several_streams
+        assert not signals.several_tracks
         assert sum(end - start for start, end in signals.mark.segments_s) * 2 >= signals.duration_s
 
 

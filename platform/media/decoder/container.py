@@ -36,12 +36,14 @@ class Survey:
     format_name: str
     codec: str
     first_s: Fraction
+    last_shows_s: Fraction  # how long the last frame stays on the screen
     frames: int
     slots: int  # frames of the constant-rate copy
     frame_rate: Fraction
     variable: bool
     video_streams: int
     audio_streams: int
+    text_streams: int  # subtitles and timed text
 
     @property
     def duration_s(self) -> Fraction:
@@ -98,12 +100,14 @@ def survey(path: Path, limits: MediaLimits) -> Survey:
             format_name=name,
             codec=stream.codec_context.codec.canonical_name,
             first_s=times[0],
+            last_shows_s=last_s,
             frames=len(times),
             slots=slots,
             frame_rate=rate,
             variable=constant is None,
             video_streams=len(_moving(container)),
             audio_streams=len(container.streams.audio),
+            text_streams=len(container.streams.subtitles),
         )
 
 

@@ -55,8 +55,13 @@ class Answer:
             stream = video_stream(container)
             reader = FrameReader(stream, self._limits, tolerant=self._tolerant)
             decoded = (timed for packet in demux(container, stream) for timed in reader.frames(packet))
+            shown_s, planes = Fraction(0), b""
             for time_s, frame in within(decoded, seen):
-                send(self._out, {"kind": "frame", "time_s": float(time_s)}, converter.planes(frame).tobytes())
+                shown_s, planes = time_s, converter.planes(frame).tobytes()
+                send(self._out, {"kind": "frame", "time_s": float(shown_s)}, planes)
+            held_s = min(seen.last_shows_s, Fraction(self._limits.video_seconds)) - 1 / seen.frame_rate
+            if planes and held_s > 1 / seen.frame_rate:  # a frame held at the end is seen for that long: it comes once more
+                send(self._out, {"kind": "frame", "time_s": float(shown_s + held_s)}, planes)
         send(self._out, {"kind": "end", "faults": reader.faults})
 
     def copy(self) -> None:
@@ -72,14 +77,14 @@ class Answer:
         send(self._out, {"kind": "end"})
 
     def sound(self) -> None:
-        """Mono float32 samples at the rate asked for, with their places counted from the first video frame."""
+        """float32 samples, mono or left and right by turns, at the rate asked for; places count from the first video frame."""
         seen = survey(self._path, self._limits)
         container, _ = open_container(self._path)
         with container:
             stream = audio_stream(container, self._limits)
             if stream is not None:
-                self._send_samples(container, stream, Steady(self._request["sample_rate"], "mono", seen.first_s))
-        send(self._out, {"kind": "end", "silent": stream is None})
+                self._send_samples(container, stream, Steady(self._request["sample_rate"], self._request["layout"], seen.first_s))
+        send(self._out, {"kind": "end", "silent": stream is None, "text_streams": seen.text_streams})
 
     def still(self) -> None:
         """A still as RGB rows, and what its transparency hid."""

@@ -152,5 +152,5 @@ def decode(packet: Packet[AudioStream]) -> list[AudioFrame]:
 
 
 def samples_of(frame: AudioFrame) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """float32 (samples,) of a mono frame."""
-    return frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+    """float32 (samples x channels,) of a planar frame, the channels of one moment next to each other."""
+    return frame.to_ndarray().T.reshape(-1).astype(np.float32, copy=False)

@@ -25,7 +25,7 @@ class FaceDetection:
     box: pixels of the frame, may reach over its border. score: 0..1. keypoints: float32 (6, 2), pixels: right eye, left eye,
     nose tip, mouth centre, right ear, left ear. quarter_turns: how many times the frame was turned a quarter
     counter-clockwise before the face was found upright. scales: how many pairs of detector and scale saw it; a mirrored look
-    is not a new scale, and below a score of 0.76 only one is counted.
+    is not a new scale, and below a score of 0.76 only one is counted. glimpses: the same, counted at any score.
     """
 
     box: Box
@@ -33,6 +33,7 @@ class FaceDetection:
     keypoints: Tensor
     quarter_turns: int
     scales: int
+    glimpses: int = 1
 
     @property
     def persists(self) -> bool:
@@ -210,7 +211,7 @@ def _distinct(faces: Sequence[tuple[Candidate, int]]) -> list[FaceDetection]:
     for face, quarter in sorted(faces, key=lambda pair: pair[0].score, reverse=True):
         if not any(same_face(face.box, other.box) or _echo(face, other) for other in kept):
             scales = len(face.seen_in) if face.score >= CONFIDENT else 1
-            kept.append(FaceDetection(face.box, face.score, face.keypoints, quarter, scales))
+            kept.append(FaceDetection(face.box, face.score, face.keypoints, quarter, scales, len(face.seen_in)))
     return kept
 
 

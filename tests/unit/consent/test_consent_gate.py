@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from consent import gate, services
 from consent.errors import FaceEngineError, TemplateDestroyed
-from consent.faces.observed import ObservedFace
+from consent.faces.observed import CountedBy, ObservedFace
 from consent.models import Consent, PersonKey
 from consent.policy import Assurance, Reason, Role, Verdict
 from users.models import Studio
@@ -316,3 +316,54 @@ def test_preflight_passes_over_a_person_who_withdrew(suggest: Callable[..., dict
     consent = make_consent((0.0, 0.0))
     services.withdraw_consent(consent_id=consent.id, actor="system")
     assert suggest(FACES[0]) == {}
+
+
+# --- people of the studio whom nobody named ---
+
+
+def test_an_enrolled_person_cannot_be_declared_fictional(ask: Ask, pair: dict[str, UUID]) -> None:
+    consent_id = pair.pop("portrait:1")
+    assessment = ask(pair, declared_fictional=True)
+    reason = assessment.decision.reasons[0]
+    assert assessment.outcome is Verdict.REFUSE
+    assert reason.code == "unnamed"
+    assert "enrolled person" in reason.message
+    assert str(consent_id) in reason.message
+
+
+def test_a_face_like_nobody_of_the_studio_can_be_declared_fictional(ask: Ask, pair: dict[str, UUID], make_consent: Make) -> None:
+    del pair["portrait:1"]
+    assert codes(ask(pair, seen("portrait:1", (8.0, 8.0)), FACES[1], declared_fictional=True)) == ["declared_fictional"]
+
+
+def test_a_face_that_several_people_of_the_studio_match_is_said_to_be_so(
+    ask: Ask, pair: dict[str, UUID], make_consent: Make
+) -> None:
+    consent_ids = {pair.pop("portrait:1"), make_consent((0.2, 0.0)).id}
+    (reason,) = ask(pair).decision.reasons
+    assert reason.code == "unnamed"
+    assert "several enrolled people" in reason.message
+    assert all(str(consent_id) in reason.message for consent_id in consent_ids)
+
+
+def test_a_person_of_another_studio_is_not_recognised(
+    ask: Ask, pair: dict[str, UUID], make_consent: Make, other_studio: Studio
+) -> None:
+    make_consent((8.0, 8.0), of=other_studio)
+    make_consent((8.0, 8.1), of=other_studio)
+    (reason,) = ask(pair, *FACES, seen("driver:2", (8.0, 8.0))).decision.reasons
+    assert "without a named consent" in reason.message
+
+
+def test_many_short_moments_in_which_nobody_could_look_go_to_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:
+    long = replace(FACES[1], frames=100, blind_frames=8)
+    assert ask(pair, FACES[0], replace(long, unvouched_frames=20)).outcome is Verdict.ALLOW
+    assert codes(ask(pair, FACES[0], replace(long, unvouched_frames=21))) == ["ambiguous"]
+
+
+def test_a_face_in_doubt_beside_a_covered_one_goes_to_a_moderator_and_can_be_asked_again(ask: Ask, pair: dict[str, UUID]) -> None:
+    doubtful = ask(pair, *FACES, seen("portrait:2", (8.0, 8.0), counted_by=CountedBy.DOUBT))
+    assert codes(doubtful) == ["doubtful_face"]
+    assert doubtful.outcome is Verdict.REVIEW
+    again = dict(json.loads(json.dumps(doubtful.snapshot())))
+    assert gate.require_still_standing(decision_snapshot=again).outcome is Verdict.REVIEW

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 import torch
 
@@ -120,6 +122,51 @@ def test_each_frame_comes_with_its_own_time(tmp_path: Path) -> None:
     clip = make.write_clip(tmp_path / "variable.mkv", ticks=ticks, tick_s=make.Fraction(1, 1000))
     times = torch.cat([batch.timestamps_s for batch in stream_untrusted(clip, limits=LIMITS).planes(batch_size=4)])
     assert times.tolist() == pytest.approx([tick / 1000 for tick in ticks])
+
+
+def test_a_frame_held_at_the_end_comes_again_where_it_ends(tmp_path: Path) -> None:
+    clip, held = make.write_clip(tmp_path / "clip.mp4", frames=10), tmp_path / "held.mp4"
+    with av.open(str(clip)) as given, av.open(str(held), "w") as made:
+        stream = made.add_stream_from_template(given.streams.video[0])
+        packets = [packet for packet in given.demux() if packet.size]
+        packets[-1].duration = int(3 / packets[-1].time_base)
+        for packet in packets:
+            packet.stream = stream
+            made.mux(packet)
+    plain, longer = (list(stream_untrusted(path, limits=LIMITS).planes(batch_size=1)) for path in (clip, held))
+    assert len(longer) == len(plain) + 1
+    step_s = float(plain[1].timestamps_s[0])
+    assert float(longer[-1].timestamps_s[0]) == pytest.approx(float(plain[-1].timestamps_s[0]) + 3 - step_s, abs=0.01)
+    assert torch.equal(longer[-1].yuv.y, longer[-2].yuv.y)
+
+
+def test_what_is_opposite_in_two_channels_is_in_the_stereo_sound_alone(tmp_path: Path) -> None:
+    tone = make.tone(2, 48_000, 2)
+    opposite = np.stack([tone[0], -tone[0]])
+    clip = stream_untrusted(make.write_clip(tmp_path / "clip.mp4", frames=50, audio=("aac", opposite, 48_000)), limits=LIMITS)
+    mono, stereo = clip.audio(), clip.stereo()
+    assert mono is not None
+    assert stereo.samples is not None
+    assert np.abs(mono).max() < 0.01
+    assert np.abs(stereo.samples[:, 0]).max() > 0.1
+    assert stereo.samples[4000:20000, 0] == pytest.approx(-stereo.samples[4000:20000, 1], abs=0.01)
+    assert stereo.text_streams == 0
+
+
+def test_mono_sound_is_the_same_in_both_channels(tmp_path: Path) -> None:
+    mono = make.tone(2, 48_000, 2)[:1]
+    clip = stream_untrusted(make.write_clip(tmp_path / "clip.mp4", frames=50, audio=("aac", mono, 48_000)), limits=LIMITS)
+    samples = clip.stereo().samples
+    assert samples is not None
+    assert np.array_equal(samples[:, 0], samples[:, 1])
+
+
+def test_a_track_of_text_is_counted(tmp_path: Path) -> None:
+    clip = make.write_clip(tmp_path / "clip.mp4", frames=50, audio=("aac", make.tone(2, 48_000, 2), 48_000))
+    content = clip.read_bytes()
+    assert content.count(b"soun") == 1
+    clip.write_bytes(content.replace(b"soun", b"sbtl").replace(b"mp4a", b"tx3g"))
+    assert stream_untrusted(clip, limits=LIMITS).stereo().text_streams == 1
 
 
 def test_a_clip_without_sound_has_no_samples(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def manifest_inputs(
         binding=WatermarkBinding("org.countersign.video.1", bytes.fromhex(watermark_id), ((0.0, 3.0),)),
         consent=ConsentStatement(("b4f1",), "ef" * 32, "https://example.org/c/b4f1"),
         fingerprint=fingerprint,
-        fingerprint_alg="org.countersign.fingerprint.video.1",
+        fingerprint_alg="org.countersign.fingerprint.video.2",
         visible_label=label,
     )
 

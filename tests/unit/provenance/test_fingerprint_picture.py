@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from provenance_samples import RATE, Frames, batches, decoded, fingerprint_of, performance, write_clip
 
+from media.frames import FrameBatch
 from provenance.errors import FingerprintUnreadable
 from provenance.fingerprint.compare import compare
 from provenance.fingerprint.index import promising, sketch, strength
@@ -102,6 +104,61 @@ def test_a_picture_in_picture_is_never_a_contradiction(frames: Frames, stored: V
     assert against(around, stored).agreement is not Agreement.CONTRADICTS
 
 
+def shown(frames: Frames, times_s: list[float]) -> VideoFingerprint:
+    fingerprinter = VideoFingerprinter()
+    for batch in batches(frames):
+        count = len(batch)
+        fingerprinter.update(FrameBatch(batch.pixels, torch.tensor(times_s[:count], dtype=torch.float64)))
+        times_s = times_s[count:]
+    return fingerprinter.finish()
+
+
+def test_true_frames_flashed_between_false_ones_do_not_agree(frames: Frames, stored: VideoFingerprint) -> None:
+    false = performance(portrait=9, driver=9, seconds=4)
+    mixed, times_s = [], []
+    for slot in range(31):
+        first = round(slot / 8 * RATE)
+        mixed += [frames[first], *false[first : first + 3]]
+        times_s += [slot / 8 + after_s for after_s in (0.0, 0.002, 0.04, 0.08)]
+    signal = compare(shown(np.stack(mixed), times_s), stored)
+    assert seconds_that(Agreement.AGREES, signal) == []
+
+
+def test_false_pictures_that_cancel_out_over_time_do_not_agree(frames: Frames, stored: VideoFingerprint) -> None:
+    swing = np.kron(np.random.default_rng(3).choice([-40, 40], (12, 16)), np.ones((16, 16)))
+    signs = np.where(np.arange(len(frames)) % 2, -1, 1)[:, None, None]
+    flickering = np.clip(frames + swing * signs, 0, 255).astype(np.uint8)
+    assert against(flickering, stored).agreement is not Agreement.AGREES
+
+
+def test_frames_shown_for_other_times_by_a_new_container_still_agree(frames: Frames, stored: VideoFingerprint) -> None:
+    jitter_s = np.random.default_rng(4).uniform(-0.01, 0.01, len(frames))
+    jitter_s[0] = 0
+    assert compare(shown(frames, list(np.arange(len(frames)) / RATE + jitter_s)), stored).agreement is Agreement.AGREES
+
+
+@pytest.mark.parametrize("rate", [24, 30])
+def test_another_frame_rate_still_agrees(rate: int, frames: Frames, stored: VideoFingerprint) -> None:
+    picked = frames[np.minimum(np.arange(4 * rate) * RATE // rate, len(frames) - 1)]
+    assert compare(fingerprint_of(picked, rate=rate), stored).agreement is Agreement.AGREES
+
+
+@pytest.mark.parametrize("count", [5, 10, 22], ids=lambda count: f"{count} frames")
+def test_anything_before_or_after_our_clip_is_not_ours(count: int, frames: Frames, stored: VideoFingerprint) -> None:
+    alien = performance(portrait=9, driver=9, seconds=1)[:count]
+    for joined in (np.concatenate([frames, alien]), np.concatenate([alien, frames])):
+        assert against(joined, stored).agreement is not Agreement.AGREES
+
+
+def test_a_caption_that_keeps_the_mean_of_every_cell_shows(frames: Frames, stored: VideoFingerprint) -> None:
+    strokes = np.zeros(frames.shape[1:])
+    strokes[84:120, 64:192] = np.tile(np.repeat([45, -45], 4), 16)  # bars of 4 pixels in cells of 12x16
+    captioned = np.clip(frames + strokes, 0, 255).astype(np.uint8)
+    signal = against(captioned, stored)
+    assert np.abs(fingerprint_of(captioned).cells.astype(int) - stored.cells).max() <= 4, "the means must be kept"
+    assert signal.agreement is not Agreement.AGREES
+
+
 def test_an_unrelated_clip_never_agrees(stored: VideoFingerprint) -> None:
     for number in range(20, 24):
         signal = against(performance(portrait=number, driver=number, seconds=4), stored)
@@ -125,7 +182,7 @@ def test_batches_of_any_size_give_the_same_bytes(frames: Frames, stored: VideoFi
 def test_bytes_read_back_as_they_were(stored: VideoFingerprint) -> None:
     again = VideoFingerprint.from_bytes(stored.to_bytes())
     assert np.array_equal(again.cells, stored.cells)
-    assert np.array_equal(again.late_ms, stored.late_ms)
+    assert np.array_equal(again.spreads, stored.spreads)
     assert np.array_equal(again.layout, stored.layout)
     assert again.duration_s == stored.duration_s
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from provenance_samples import (
@@ -26,10 +27,13 @@ from provenance_samples import (
 
 from media.errors import BadInput
 from media.limits import MediaLimits
+from media.video.untrusted import stream_untrusted
 from provenance import selectors, signing
 from provenance.credentials.isolated import read_untrusted
 from provenance.credentials.sign import SealedFile, seal_output
+from provenance.errors import ExaminationTooLong
 from provenance.examine import Content, Examination, examine, gather
+from provenance.examine import look as look_at
 from provenance.fingerprint.audio import fingerprint_audio
 from provenance.models import Record
 from provenance.services import OutputFacts, seal_record
@@ -97,6 +101,22 @@ def look(path: Path) -> Examination:
     return examine(path, limits=MediaLimits())
 
 
+def add_track(source: Path, destination: Path, sound: np.ndarray) -> Path:
+    """A copy with one more sound track."""
+    with av.open(str(source)) as given, av.open(str(destination), "w") as made:
+        streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
+        extra = made.add_stream("aac", rate=16_000, layout="mono")
+        for packet in given.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                made.mux(packet)
+        samples = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+        samples.sample_rate, samples.pts = 16_000, 0
+        made.mux(extra.encode(samples))
+        made.mux(extra.encode())
+    return destination
+
+
 def weigh(frames: np.ndarray, *, sound_number: int, watermark_id: str | None, signed: Path | None = None) -> Outcome:
     """The verdict on content whose watermark reading is given: a search that finds nothing takes ten seconds."""
     found = watermark_id is not None
@@ -118,6 +138,34 @@ def test_as_released_it_is_confirmed(released: dict[str, Output]) -> None:
     assert answer["record"]["watermark_id"] == IDS["a"]
     assert answer["signals"]["watermark"]["found"] is True
     assert answer["timeline"] == [{"start": 0.0, "end": 3.0, "verdict": "confirmed"}]
+
+
+def test_bytes_added_beside_the_media_leave_it_confirmed_and_are_reported(released: dict[str, Output], tmp_path: Path) -> None:
+    padded = tmp_path / "padded.mp4"
+    padded.write_bytes(released["a"].sealed.path.read_bytes() + (1008).to_bytes(4, "big") + b"free" + bytes(1000))
+    found, untouched = look(padded).outcome, look(released["a"].sealed.path).outcome
+    assert found.verdict is Verdict.CONFIRMED
+    assert "bytes_added_outside_the_signature" in found.reasons
+    assert untouched.reasons == ()
+
+
+def test_a_second_voice_in_a_track_of_its_own_is_not_vouched_for(released: dict[str, Output], tmp_path: Path) -> None:
+    copy = add_track(released["a"].rendered, tmp_path / "two.mp4", voice(number=9, seconds=SECONDS))
+    found = look(copy).outcome
+    assert found.verdict is Verdict.ALTERED
+    assert "several_sound_or_text_tracks" in found.reasons
+
+
+def test_a_search_past_its_deadline_is_given_up(released: dict[str, Output]) -> None:
+    with pytest.raises(ExaminationTooLong, match="shorter excerpt"):
+        examine(released["a"].sealed.path, limits=MediaLimits(), deadline_s=0.0)
+
+
+def test_a_signer_looks_for_the_one_mark_it_expects(released: dict[str, Output]) -> None:
+    clip = stream_untrusted(released["a"].rendered, limits=MediaLimits())
+    key = selectors.watermark_key(KEY_NAME)
+    found = look_at(clip, keys={KEY_NAME: key}, issued_ids=[int(IDS["a"], 16)])
+    assert found.mark.watermark_id == IDS["a"]
 
 
 def test_with_its_manifest_stripped_it_is_recovered(released: dict[str, Output], tmp_path: Path) -> None:

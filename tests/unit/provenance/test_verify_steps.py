@@ -67,6 +67,12 @@ def test_a_second_video_stream_is_not_vouched_for() -> None:
     assert "several_video_streams" in outcome.reasons
 
 
+def test_a_second_sound_track_or_subtitles_are_not_vouched_for() -> None:
+    outcome = verify(replace(STRIPPED, several_tracks=True))
+    assert outcome.verdict is Verdict.ALTERED
+    assert "several_sound_or_text_tracks" in outcome.reasons
+
+
 def test_the_mark_of_a_job_that_never_finished_vouches_for_nothing() -> None:
     outcome = verify(replace(STRIPPED, mark_record=replace(RECORD, sealed=False)))
     assert outcome.verdict is Verdict.ALTERED

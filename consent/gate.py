@@ -319,7 +319,8 @@ def _known_as(face: ObservedFace, templates: _Templates, request: Request) -> tu
     if face.hidden or face.embedding is None:
         return ()
     by_person: dict[UUID, list[Consent]] = {}
-    for consent in _fitting(face, selectors.given_consents(studio_id=request.studio_id), templates):
+    # ended consents too: who withdrew is not nobody, and cannot be declared fictional
+    for consent in _fitting(face, selectors.consents_with_templates(studio_id=request.studio_id), templates):
         by_person.setdefault(consent.person_id, []).append(consent)
     return tuple(_best_of(fits, face, templates, request).id for fits in by_person.values())
 

@@ -31,6 +31,12 @@ def given_consents(*, studio_id: UUID) -> list[Consent]:
     return list(Consent.objects.filter(studio_id=studio_id, state=State.GIVEN.value).order_by("-given_at"))
 
 
+def consents_with_templates(*, studio_id: UUID) -> list[Consent]:
+    """Return the consents of a studio's people in every state, newest first: while a template lives, its person is known."""
+    rows = Consent.objects.filter(studio_id=studio_id, person__templates__isnull=False)
+    return list(rows.distinct().order_by("-requested_at"))
+
+
 def view_of(consent: Consent) -> ConsentView:
     """Return what the rules read of a consent."""
     return ConsentView(

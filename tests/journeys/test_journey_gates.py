@@ -33,7 +33,7 @@ from consent.faces.survey import survey_driver
 from consent.gate import ConsentRefused
 from consent.models import Consent
 from consent.policy import Assurance, Decision, Role, Verdict
-from consent.services import withdraw_consent
+from consent.services import destroy_templates, withdraw_consent
 from generation import screening, selectors, services, storage
 from generation.engines import ENGINES
 from generation.errors import ArtefactChanged
@@ -149,8 +149,10 @@ def for_film(scene: Scene) -> None:
 
 
 def declare_the_portrait_fictional(scene: Scene) -> None:
+    # nobody that the studio knows: an enrolled face is refused as the person it is
+    nobody = scene.consents.pop("portrait:1").person_id
+    destroy_templates(person_id=nobody, actor="system:test", cause="test")
     scene.request = replace(scene.request, declared_fictional=True)
-    del scene.consents["portrait:1"]
 
 
 def hide_a_second_stream(scene: Scene) -> None:

@@ -331,6 +331,12 @@ def test_an_enrolled_person_cannot_be_declared_fictional(ask: Ask, pair: dict[st
     assert str(consent_id) in reason.message
 
 
+def test_who_withdrew_cannot_be_declared_fictional_either(ask: Ask, pair: dict[str, UUID]) -> None:
+    services.withdraw_consent(consent_id=pair.pop("portrait:1"), actor="system:test")
+    assessment = ask(pair, declared_fictional=True)
+    assert (assessment.outcome, codes(assessment)[0]) == (Verdict.REFUSE, "unnamed")
+
+
 def test_a_face_like_nobody_of_the_studio_can_be_declared_fictional(ask: Ask, pair: dict[str, UUID], make_consent: Make) -> None:
     del pair["portrait:1"]
     assert codes(ask(pair, seen("portrait:1", (8.0, 8.0)), FACES[1], declared_fictional=True)) == ["declared_fictional"]

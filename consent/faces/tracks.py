@@ -121,6 +121,11 @@ class Group:
         return np.mean(samples, axis=0) if samples else None
 
     @property
+    def sampled_at(self) -> tuple[int, ...]:
+        """The frames of the samples of all pieces."""
+        return tuple(at for piece in self.pieces for at in piece.sampled_at)
+
+    @property
     def frames(self) -> list[int]:
         """Every frame that shows the person, in order."""
         return sorted(index for piece in self.pieces for index in piece.frames)
@@ -166,7 +171,7 @@ def face_of(group: Group, name: str, side: Side) -> ObservedFace:
         box=largest.box,
         embedding=group.mean,
         samples=np.stack(samples) if samples else None,
-        sampled_at=tuple(at for piece in group.pieces for at in piece.sampled_at),
+        sampled_at=group.sampled_at,
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from consent.faces.engine import Embedding, FaceEngine
+from consent.faces.finding import area
 from consent.faces.observed import Box, ObservedFace, Side, TrackArrays
 from consent.faces.quality import measure
 from media.tracking.continuity import chip, chip_roi, likeness
@@ -55,7 +56,7 @@ class Piece:
         self.frames.append(index)
         self.landmarks.append(landmarks)
         self.presence.append(presence)
-        if _area(box) > _area(self.box):
+        if area(box) > area(self.box):
             self.box = box
         if presence < PRESENCE:
             self.note = self.note or "its features are not clear"
@@ -162,7 +163,7 @@ def _home_of(piece: Piece, groups: list[Group], engine: FaceEngine) -> Group | N
 
 def face_of(group: Group, name: str, side: Side) -> ObservedFace:
     """Return what is reported of a person."""
-    largest = max(group.pieces, key=lambda piece: _area(piece.box))
+    largest = max(group.pieces, key=lambda piece: area(piece.box))
     samples = [sample for piece in group.pieces for sample in piece.samples]
     frames = group.frames
     return ObservedFace(
@@ -195,7 +196,3 @@ def arrays_of(group: Group, frame_count: int) -> TrackArrays:
 
 def _chip_of(image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> Tensor:
     return chip(torch.from_numpy(image), chip_roi(torch.from_numpy(landmarks)))
-
-
-def _area(box: Box) -> float:
-    return max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1])

@@ -42,12 +42,6 @@ class ConsentRefused(ConsentError):
         self.decision = decision
 
 
-class ConsentNeedsReview(ConsentRefused):
-    """The rules leave the answer to a moderator."""
-
-    code = "consent_review"
-
-
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """A decision, and exactly what it was made for."""
@@ -138,14 +132,6 @@ def assess(
     ]
     decision = policy.decide(request, views, moment, extra)
     return Assessment(decision, request, portrait_sha256, driver_sha256, matcher.model.id, moment)
-
-
-def require_allowed(assessment: Assessment) -> Assessment:
-    """Return an assessment that allows. Raises ConsentNeedsReview when a moderator decides, ConsentRefused otherwise."""
-    verdict = assessment.decision.outcome
-    if verdict is Verdict.ALLOW:
-        return assessment
-    raise (ConsentNeedsReview if verdict is Verdict.REVIEW else ConsentRefused)(assessment.decision)
 
 
 def require_not_refused(assessment: Assessment) -> Assessment:

@@ -21,7 +21,7 @@ from torch import Tensor
 from consent import gate
 from consent.faces.observed import DriverSurvey, ObservedFace
 from consent.faces.survey import survey_driver, survey_still
-from consent.policy import COMMERCIAL_PURPOSES, Reason
+from consent.policy import COMMERCIAL_PURPOSES, Reason, Verdict
 from generation import dispatch, engines, screening, storage
 from generation.claims import Claim
 from generation.errors import RefusedByRule
@@ -176,7 +176,9 @@ def _finish(
     motion = storage.motion_file(job.pk, job.attempt)
     save_file(_tensors(driver), motion)
     reasons = [*assessment.decision.reasons, *screening.reasons_for_review(job)]
-    target = Status.IN_REVIEW if reasons else Status.CLEARED
+    # by the verdict, not by its reasons alone: a review that forgot to say why must not clear a job
+    cleared = assessment.outcome is Verdict.ALLOW and not reasons
+    target = Status.CLEARED if cleared else Status.IN_REVIEW
     with transaction.atomic():
         moved = move(
             job_id=job.pk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from stage_material import FRAMES, HER, HIM, NOBODY, SIZE, PlaneEngine, Sight, a
 from consent import gate
 from consent.faces.observed import Side
 from consent.models import Consent
-from consent.policy import Assurance, Role
+from consent.policy import Assurance, Role, Verdict
 from generation import dispatch, screening, selectors, services, storage
 from generation.engines import ENGINES
 from generation.errors import IllegalMove, InvalidRequest
@@ -220,6 +221,17 @@ def test_rendered_faces_that_nobody_can_match_hold_the_clip(submit: Submit, sigh
 
 
 # ---- parked jobs
+
+
+def test_a_review_that_gives_no_reason_still_parks_the_job(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = gate.assess
+
+    def undecided(**question: Any) -> gate.Assessment:
+        answer = asked(**question)
+        return replace(answer, decision=replace(answer.decision, outcome=Verdict.REVIEW, reasons=()))
+
+    monkeypatch.setattr(gate, "assess", undecided)
+    assert run(submit(), before=Stage.RENDER).status == Status.IN_REVIEW
 
 
 def test_a_face_declared_fictional_is_looked_at_before_and_after(submit: Submit, reviewer: User) -> None:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generation.engines.base import EngineEntry, FaceTrack, Licence, Options, Performance, Still, VideoSource
+from generation.engines.base import (
+    WHOLE_SOURCE,
+    EngineEntry,
+    FaceTrack,
+    Licence,
+    Options,
+    OutputShape,
+    Performance,
+    Still,
+    VideoSource,
+)
 from media.frames import FrameBatch
 
 NAME = "quick"
@@ -41,7 +51,7 @@ class QuickAnimator:
         self.licence = licence
         self.shown = shown
 
-    def prepare(self, source: Still | VideoSource) -> Picture:
+    def prepare(self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE) -> Picture:
         assert isinstance(source, Still)
         return Picture(source.rgb if self.shown is None else self.shown)
 

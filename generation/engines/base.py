@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from fractions import Fraction
 from typing import Protocol
 
@@ -69,17 +70,24 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class VideoSource:
-    """A video whose face is to be re-performed: opens a fresh frame stream at each call."""
+    """A video whose faces are to be re-performed: opens a fresh frame stream at each call. Its rate is the output's."""
 
     frames: Callable[[], FrameStream]
     frame_rate: Fraction
+    frame_count: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFace:
-    """Which face of the source: its box (x0, y0, x1, y1) in pixels of the normalised source."""
+    """Which face of the source: its box (x0, y0, x1, y1) in pixels of the normalised source.
+
+    track: in a video, the cleared track of that face, one row per frame of the source; None in a still.
+    """
 
     box: tuple[float, float, float, float]
+    track: FaceTrack | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +102,60 @@ class Performance:
     frames: Callable[[], FrameStream] | None = None
 
 
+class Regions(StrEnum):
+    """What of the driver's performance is taken; everything else stays as the source has it."""
+
+    ALL = "all"
+    FACE = "face"  # expression, lips, eyes and gaze: no head motion
+    LIPS = "lips"
+    EYES = "eyes"  # lids, gaze and brows
+    POSE = "pose"  # head motion alone
+
+
+class MotionMode(StrEnum):
+    """Whether the driver's motion is added to the source's own expression and pose, or takes their place."""
+
+    RELATIVE = "relative"
+    ABSOLUTE = "absolute"
+
+
+class Framing(StrEnum):
+    """The whole picture, or a square around the performing face."""
+
+    FULL = "full"
+    CROP = "crop"
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Few options that do not interact. Ranges are checked by `generation.services` and shown on the page."""
+    """How a performance is applied. Options do not interact; ranges are checked by `generation.job_request`.
 
-    expression_gain: float = 1.0  # 0..1.5, 1 performs as the driver does
-    head_motion: float = 1.0  # 0..1.5, 0 keeps the head of the still
-    gaze: float = 1.0  # 0..1, 0 keeps the gaze of the still
+    Offsets are added after the driver's motion, so they also hold where `regions` leaves the driver out.
+    """
+
+    strength: float = 1.0  # 0..1.5 of the driver's expression; 1 performs as the driver does
+    head_motion: float = 1.0  # 0..1.5 of the driver's head motion; 0 keeps the head of the source
+    regions: Regions = Regions.ALL
+    motion: MotionMode = MotionMode.RELATIVE
+    gaze: float = 1.0  # 0..1 of the driver's gaze; 0 keeps the gaze of the source
+    gaze_across: float = 0.0  # -1..1, added; 1 looks as far to the picture's right as eyes go
+    gaze_up: float = 0.0  # -1..1, added; 1 looks as far up as eyes go
+    eye_opening: float = 0.0  # -1..1, added; -1 closes the eyes, 1 opens them as wide as the source bears
+    lip_opening: float = 0.0  # -1..1, added; -1 closes the lips, 1 opens the mouth as wide as the source bears
     smoothing: float = 1.0  # 0..2 in units of the engine's default window
-    reference_frame: int | None = None  # driver frame taken as neutral; None lets the engine choose
+    reference: int | None = None  # driver frame taken as neutral; None lets the engine choose
     seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutputShape:
+    """What part of the source is shown and how large. short_side: even pixels of the shorter side; None keeps the source's."""
+
+    framing: Framing = Framing.FULL
+    short_side: int | None = None
+
+
+WHOLE_SOURCE = OutputShape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +185,15 @@ class Animator(Protocol):
     version: str
     licence: Licence
 
-    def prepare(self, source: Still | VideoSource) -> Prepared:
+    def prepare(self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE) -> Prepared:
         """Find and prepare the faces of the source. Raises UnusableSource."""
 
     def animate(self, prepared: Prepared, performances: Sequence[Performance], options: Options) -> Iterator[FrameBatch]:
-        """Stream the animated clip: RGB batches, one output frame per driver frame, constant memory.
+        """Stream the animated clip as RGB batches in constant memory.
 
+        A still gives one frame for each frame of the first performance, which sets rate, length and sound: tracks of other
+        rates are resampled to it, shorter ones hold their last pose. A video gives one frame for each of its own, as long as
+        the first performance lasts.
         Raises UnusablePerformance before the first batch when over 20% of a track has no usable face.
         """
 

@@ -16,10 +16,10 @@ from consent.policy import Decision
 from generation import dispatch, engines, storage
 from generation.claims import Claim
 from generation.engines.base import Animator, FaceTrack, Performance, SourceFace, Still
-from generation.engines.mesh.tracks import bridged_stretches
-from generation.job_request import parse_options
+from generation.engines.tracks import bridged_stretches
 from generation.labels import burn_in
 from generation.models import Job
+from generation.options import parse_options
 from generation.release import require_releasable, require_unchanged, rests_on_attestation
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
@@ -87,17 +87,24 @@ def require_inputs_stand(job: Job) -> Decision:
 def _render(held: Claim, animator: Animator, record: Record, destination: Path, *, voice: bool) -> dict[str, Any]:
     job = held.job
     label = TEST_LABEL if rests_on_attestation(job) else ""
-    prepared = animator.prepare(Still(read_still(storage.resolve(job.portrait.normalised_path))))
+    options = parse_options(job.options)
+    prepared = animator.prepare(Still(read_still(storage.resolve(job.portrait.normalised_path))), options.shape)
     frame_rate = Fraction(job.driving.facts["frame_rate"])
     performances = _performances(job, frame_rate)
-    frames = animator.animate(prepared, performances, parse_options(job.options))
+    frames = animator.animate(prepared, performances, options.performance)
     labelled = burn_in(frames, label) if label else frames
     embedder = Embedder(watermark_key(record.key_name), int(record.watermark_id, 16), strength=job.watermark_strength)
     marked = embedder.embed(map(to_yuv, _counted(held, labelled)))
     audio = storage.resolve(job.driving.normalised_path) if voice and job.driving.facts["has_audio"] else None
     count = 0
     with VideoWriter(
-        destination, width=prepared.width, height=prepared.height, frame_rate=frame_rate, crf=CRF, audio_from=audio
+        destination,
+        width=prepared.width,
+        height=prepared.height,
+        frame_rate=frame_rate,
+        crf=CRF,
+        codec=options.codec.value,
+        audio_from=audio,
     ) as writer:
         for batch in marked:
             writer.write(batch)

@@ -11,7 +11,8 @@ from consent.policy import COMMERCIAL_PURPOSES
 from consent.territories import COUNTRIES
 from generation import engines
 from generation.errors import InvalidRequest
-from generation.job_request import OPTION_RANGES, JobRequest, check_request
+from generation.job_request import JobRequest, check_request
+from generation.options import OPTION_RULES, Range
 from portal.wording import OPTIONS, PURPOSE_LABELS
 
 
@@ -37,11 +38,19 @@ class OptionField(forms.FloatField):
     """A slider over the range an option may have."""
 
     def __init__(self, name: str) -> None:
-        low, high = OPTION_RANGES[name]
+        rule = OPTION_RULES[name]
+        if not isinstance(rule, Range):
+            raise TypeError(f"option {name} is no number and has no slider")
         label, explanation = OPTIONS[name]
         widget = forms.NumberInput(attrs={"type": "range", "step": "0.05", "data-shows-value": ""})
         super().__init__(
-            min_value=low, max_value=high, initial=1.0, required=False, label=label, help_text=explanation, widget=widget
+            min_value=rule.low,
+            max_value=rule.high,
+            initial=1.0,
+            required=False,
+            label=label,
+            help_text=explanation,
+            widget=widget,
         )
 
 
@@ -77,7 +86,7 @@ class NewPerformanceForm(forms.Form):
     )
     idempotency_key = forms.CharField(widget=forms.HiddenInput, max_length=128, required=False)
 
-    expression_gain = OptionField("expression_gain")
+    strength = OptionField("strength")
     head_motion = OptionField("head_motion")
     gaze = OptionField("gaze")
     smoothing = OptionField("smoothing")

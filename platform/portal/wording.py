@@ -15,7 +15,7 @@ PURPOSE_LABELS = {
     "internal_test": "Internal test",
 }
 OPTIONS = {
-    "expression_gain": ("Expression", "How strongly mouth, brows and eyes perform. 1 follows the performer."),
+    "strength": ("Expression", "How strongly mouth, brows and eyes perform. 1 follows the performer."),
     "head_motion": ("Head motion", "0 keeps the head where the portrait has it. 1 follows the performer."),
     "gaze": ("Gaze", "0 keeps the look of the portrait. 1 looks where the performer looks."),
     "smoothing": ("Smoothing", "More is calmer, less is crisper. 1 suits most recordings."),

@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from generation.engines.base import (
+    WHOLE_SOURCE,
     FaceTrack,
     Licence,
     Options,
+    OutputShape,
     Performance,
     Prepared,
     SourceFace,
@@ -77,7 +79,7 @@ class MeshAnimator:
         self._device = torch.device(device)
         self._config = config or MeshConfig()
 
-    def prepare(self, source: Still | VideoSource) -> PreparedStill:
+    def prepare(self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE) -> PreparedStill:
         """Find and prepare the faces of a still. Raises UnusableSource."""
         if isinstance(source, VideoSource):
             raise UnusableSource("the mesh engine animates stills, not videos; upload a still portrait or choose another engine")

@@ -24,7 +24,6 @@ class MeshConfig:
     smooth_half_window: int = 3  # Savitzky-Golay over 7 frames: 3 frames of lookahead, no lag
     smooth_order: int = 2  # keeps the height of peaks
     reference_search_s: float = 4.0  # a neutral moment nearly always comes early
-    max_missing: float = 0.2  # over a fifth missing, a bridge is invention
     pose_limit_deg: float = 25.0  # past it the ears and the far cheek tear
     pose_knee: float = 0.6  # share of a limit that passes unchanged
     total_yaw_limit_deg: float = 38.0  # still and motion together

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from generation.engines.base import FaceTrack, Options
 from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.tracks import bridge, require_usable
+from generation.engines.tracks import bridge, require_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,11 @@ class Driver:
     """Turns one track into motion, a block of frames at a time."""
 
     def __init__(self, track: FaceTrack, options: Options, config: MeshConfig) -> None:
-        require_usable(track, config)
+        require_usable(track)
         self._config = config
         self._points = bridge(track).cpu()  # (T, 478, 3)
         self._kernel = geometry.savgol_kernel(round(config.smooth_half_window * options.smoothing), config.smooth_order)
-        chosen = options.reference_frame
+        chosen = options.reference
         reference = choose_reference(self._points, track, config) if chosen is None else chosen
         self.neutral = self._read_neutral(min(max(reference, 0), len(self._points) - 1))
 

@@ -66,7 +66,7 @@ class Retarget:
     def __call__(self, motion: Motion) -> Pose:
         """Place every vertex for B frames."""
         rest, config = self._rest, self._config
-        residual = motion.expression * self._size * self._options.expression_gain * self._gain  # (B, 468, 3)
+        residual = motion.expression * self._size * self._options.strength * self._gain  # (B, 468, 3)
         residual[..., 2] *= config.residual_depth
         residual = _cap(residual, self._cap)
         face = self._start + residual
@@ -121,7 +121,7 @@ class Retarget:
         closing = ((ratios - config.lid_closed) * slope).clamp_min(0)
         widest = 1 + geometry.soft_limit((ratios - 1).clamp_min(0), config.lid_widest - 1, config.pose_knee)
         mapped = torch.where(ratios < config.lid_knee, closing, torch.minimum(ratios, widest))
-        gain = min(1.0, self._options.expression_gain * 2)  # blinks stay whole until expression is nearly off
+        gain = min(1.0, self._options.strength * 2)  # blinks stay whole until expression is nearly off
         return 1 + gain * (mapped - 1)
 
     def _lid_motion(self, lids: Tensor) -> Tensor:

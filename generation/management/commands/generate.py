@@ -16,8 +16,9 @@ from consent.territories import COUNTRIES
 from generation import pipeline, services
 from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
 from generation.errors import IllegalMove, InvalidRequest
-from generation.job_request import JobRequest, option_values, parse_options
+from generation.job_request import JobRequest
 from generation.models import Asset, Job
+from generation.options import option_values, parse_options
 from generation.selectors import released_file
 from generation.states import FINAL, PARKED, Status
 from generation.workers import workers_running

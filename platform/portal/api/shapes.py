@@ -13,8 +13,9 @@ from consent.policy import PURPOSES
 from consent.territories import COUNTRIES
 from generation.answers import FACE_NAME, job_answer
 from generation.engines import DEFAULT_ENGINE
-from generation.job_request import OPTION_RANGES, JobRequest
+from generation.job_request import JobRequest
 from generation.models import Asset, Job
+from generation.options import OPTION_RULES, Choice, Range
 from generation.states import Status
 
 
@@ -37,22 +38,27 @@ class AssetOut(serializers.ModelSerializer[Asset]):
         fields = ("id", "kind", "file_name", "bytes", "sha256", "created")
 
 
+def _option_field(rule: Range | Choice) -> serializers.Field[Any, Any, Any, Any]:
+    if isinstance(rule, Choice):
+        return serializers.ChoiceField(required=False, choices=list(rule.words))
+    if rule.whole:
+        return serializers.IntegerField(required=False, min_value=int(rule.low), max_value=int(rule.high))
+    return serializers.FloatField(required=False, min_value=rule.low, max_value=rule.high)
+
+
 class OptionsIn(serializers.Serializer[Any]):
     """Options of the engine; those left out keep their defaults."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """One number per option, over its range."""
-        return {
-            name: serializers.FloatField(required=False, min_value=low, max_value=high)
-            for name, (low, high) in OPTION_RANGES.items()
-        }
+        """One field per option, over its range or its words."""
+        return {name: _option_field(rule) for name, rule in OPTION_RULES.items()}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Refuse names that no engine knows, instead of dropping them."""
-        unknown = sorted(set(data) - set(OPTION_RANGES)) if isinstance(data, dict) else []
+        unknown = sorted(set(data) - set(OPTION_RULES)) if isinstance(data, dict) else []
         if unknown:
             raise serializers.ValidationError(
-                {name: f"Unknown option; choose from: {', '.join(OPTION_RANGES)}." for name in unknown}
+                {name: f"Unknown option; choose from: {', '.join(OPTION_RULES)}." for name in unknown}
             )
         return dict(super().to_internal_value(data))
 

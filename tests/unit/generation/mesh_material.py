@@ -71,7 +71,7 @@ def turned(points: Tensor, degrees: float) -> Tensor:
 
 def perform(track: FaceTrack, options: Options | None = None) -> Tensor:
     """Every frame of the animated portrait, uint8 (T, H, W, 3)."""
-    options = options or Options(reference_frame=0)
+    options = options or Options(reference=0)
     batches = engine().animate(prepared(), [Performance(face(), track)], options)
     return torch.cat([batch.rgb for batch in batches])
 

@@ -6,15 +6,18 @@ import dataclasses
 
 import pytest
 
-from generation.engines.base import Options
+from generation.engines.base import Framing, MotionMode, Options, OutputShape, Regions
 from generation.errors import InvalidRequest
-from generation.job_request import OPTION_RANGES, JobRequest, check_request, parse_options, request_digest
+from generation.job_request import JobRequest, check_request, request_digest
+from generation.options import OPTION_RULES, Codec, JobOptions, option_values, parse_options
 
 ENGINES = ["mesh"]
 
 
-def test_every_engine_option_has_a_range() -> None:
-    assert set(OPTION_RANGES) == {field.name for field in dataclasses.fields(Options)}
+def test_every_engine_option_has_a_rule() -> None:
+    parts = (Options, OutputShape)
+    named = {field.name for part in parts for field in dataclasses.fields(part)} | {"codec"}
+    assert set(OPTION_RULES) == named
 
 
 @pytest.mark.parametrize(
@@ -27,6 +30,8 @@ def test_every_engine_option_has_a_range() -> None:
         (JobRequest(purpose="film", engine="mesh", options={"gaze": 7}), "gaze"),
         (JobRequest(purpose="film", engine="mesh", options={"gaze": "much"}), "gaze"),
         (JobRequest(purpose="film", engine="mesh", options={"gaze": "nan"}), "gaze"),
+        (JobRequest(purpose="film", engine="mesh", options={"short_side": "1e3"}), "short_side"),
+        (JobRequest(purpose="film", engine="mesh", options={"regions": "nose"}), "face, lips"),
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(request_: JobRequest, named: str) -> None:
@@ -35,7 +40,16 @@ def test_a_wrong_request_is_told_what_is_wrong(request_: JobRequest, named: str)
 
 
 def test_options_come_as_text_and_become_numbers() -> None:
-    assert parse_options({"gaze": "0.5", "reference_frame": "3"}) == Options(gaze=0.5, reference_frame=3)
+    given = {"gaze": "0.5", "reference": "3", "regions": "lips", "framing": "crop", "short_side": "720", "codec": "hevc"}
+    assert parse_options(given) == JobOptions(
+        Options(gaze=0.5, reference=3, regions=Regions.LIPS), OutputShape(Framing.CROP, 720), Codec.HEVC
+    )
+
+
+def test_options_survive_being_written_down() -> None:
+    options = JobOptions(Options(strength=0.5, motion=MotionMode.ABSOLUTE), OutputShape(Framing.CROP), Codec.HEVC)
+    assert option_values(JobOptions()) == {}
+    assert parse_options(option_values(options)) == options
 
 
 def test_the_digest_tells_requests_apart() -> None:

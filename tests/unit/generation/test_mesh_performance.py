@@ -65,7 +65,7 @@ def test_a_blink_of_a_few_frames_closes_the_eyes(performed_landmarks: torch.Tens
 
 def test_turning_to_the_pictures_left_turns_the_portrait_to_the_pictures_left() -> None:
     track = still_track(9, lambda points, i: turned(points, (-15.0, 0.0, 15.0)[i // 3]))
-    offsets = nose_offset(retrack(perform(track, Options(reference_frame=4, smoothing=0.0))))
+    offsets = nose_offset(retrack(perform(track, Options(reference=4, smoothing=0.0))))
     left, ahead, right = offsets[0], offsets[4], offsets[8]
     assert left < ahead - 0.05
     assert right > ahead + 0.05
@@ -89,7 +89,7 @@ def test_the_gaze_follows_the_driver() -> None:
     moved = perform(still_track(8, look_right))
     eyes = [slice(92, 112), slice(190, 216)]
     assert (moved[7][eyes[0], eyes[1]].float() - moved[0][eyes[0], eyes[1]].float()).abs().mean() > 2
-    kept = perform(still_track(8, look_right), Options(reference_frame=0, gaze=0.0))
+    kept = perform(still_track(8, look_right), Options(reference=0, gaze=0.0))
     assert torch.equal(kept[7], kept[0])
 
 
@@ -100,7 +100,7 @@ def test_without_head_motion_the_head_stays_where_it_was(driver: torch.Tensor) -
 
 
 def test_without_expression_the_lips_stay_as_they_were(driver: torch.Tensor) -> None:
-    calm = retrack(perform(as_track(driver[10:24]), Options(expression_gain=0.0)))
+    calm = retrack(perform(as_track(driver[10:24]), Options(strength=0.0)))
     lively = retrack(perform(as_track(driver[10:24]), Options()))
     assert opening(calm).std() < 0.25 * opening(lively).std()
 
@@ -111,7 +111,7 @@ def test_two_faces_of_one_still_perform_each_their_own_driver() -> None:
     places = [SourceFace((80.0, 40.0, 250.0, 200.0)), SourceFace((408.0, 40.0, 578.0, 200.0))]
     tracks = [still_track(3, lambda points, i, to=to: turned(points, to * (i > 0))) for to in (-15.0, 15.0)]
     acts = [Performance(place, track) for place, track in zip(places, tracks, strict=True)]
-    options = Options(reference_frame=0, smoothing=0.0)
+    options = Options(reference=0, smoothing=0.0)
     (frames,) = [batch.rgb for batch in engine().animate(still, acts, options)]
     left, right = (retrack(frames[1:, :, part].contiguous()) for part in (slice(0, 328), slice(328, 656)))
     assert nose_offset(left)[1] < nose_offset(right)[1] - 0.1

@@ -13,7 +13,7 @@ from generation.engines.base import Options, Performance, SourceFace, Still, Unu
 from generation.engines.mesh import animator
 from generation.engines.mesh.composite import render
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.tracks import bridge, bridged_stretches
+from generation.engines.tracks import bridge, bridged_stretches
 
 
 def swaying(frames: int) -> torch.Tensor:
@@ -54,7 +54,7 @@ def test_the_first_batch_is_there_before_the_last_frame_is_drawn(monkeypatch: py
 
 def test_a_preview_is_the_frame_of_that_moment() -> None:
     track = as_track(swaying(8))
-    shown = engine().preview(prepared(), [Performance(face(), track)], Options(reference_frame=0), at_s=5.5 / float(RATE))
+    shown = engine().preview(prepared(), [Performance(face(), track)], Options(reference=0), at_s=5.5 / float(RATE))
     assert torch.equal(shown, perform(track)[5])
 
 
@@ -114,7 +114,7 @@ def test_a_box_without_a_face_is_refused() -> None:
 
 def test_a_video_as_source_is_refused() -> None:
     with pytest.raises(UnusableSource, match="upload a still"):
-        engine().prepare(VideoSource(lambda: iter(()), RATE))
+        engine().prepare(VideoSource(lambda: iter(()), RATE, 1, 64, 64))
 
 
 def test_drivers_of_unequal_length_are_refused() -> None:

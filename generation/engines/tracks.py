@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import torch
 from torch import Tensor
 
 from generation.engines.base import Bridged, FaceTrack, UnusablePerformance
-from generation.engines.mesh.config import MeshConfig
+
+MAX_MISSING = 0.2  # over a fifth missing, a bridge is invention
 
 
 def missing_frames(track: FaceTrack) -> Tensor:
@@ -23,13 +26,13 @@ def bridged_stretches(track: FaceTrack) -> tuple[Bridged, ...]:
     return tuple(Bridged(start / rate, end / rate) for start, end in zip(starts, ends, strict=True))
 
 
-def require_usable(track: FaceTrack, config: MeshConfig) -> None:
+def require_usable(track: FaceTrack) -> None:
     """Raise UnusablePerformance when too many frames have no face."""
     missing = missing_frames(track)
     share = float(missing.float().mean()) if len(missing) else 1.0
-    if share > config.max_missing:
+    if share > MAX_MISSING:
         raise UnusablePerformance(
-            f"the driving face is missing in {share:.0%} of the clip (at most {config.max_missing:.0%} can be bridged); "
+            f"the driving face is missing in {share:.0%} of the clip (at most {MAX_MISSING:.0%} can be bridged); "
             "film it facing the camera, evenly lit and unobstructed, or cut the clip to the part where it is seen"
         )
 
@@ -46,3 +49,21 @@ def bridge(track: FaceTrack) -> Tensor:
     first, last = seen[before], seen[after]
     share = ((frames - first).float() / (last - first).clamp(min=1)).clamp(0, 1)[:, None, None]
     return torch.lerp(track.landmarks[first].float(), track.landmarks[last].float(), share)
+
+
+def resample(track: FaceTrack, frame_rate: Fraction, frame_count: int) -> FaceTrack:
+    """The track at another rate: each new frame takes what the track showed at its time, between frames by straight lines.
+
+    Frames after the track's end hold its last one. A frame next to a missing one is missing.
+    """
+    if track.frame_rate == frame_rate and track.frame_count == frame_count:
+        return track
+    last = track.frame_count - 1
+    at = (torch.arange(frame_count, dtype=torch.float64) * float(track.frame_rate / frame_rate)).clamp(max=last)  # (N,)
+    before = at.floor().long()
+    after, share = (before + 1).clamp(max=last), (at - before).float()
+    landmarks = torch.lerp(track.landmarks[before].float(), track.landmarks[after].float(), share[:, None, None])
+    exact = share < 1e-6
+    landmarks[exact] = track.landmarks[before[exact]].float()  # 0 x NaN is NaN
+    presence = torch.minimum(track.presence[before], track.presence[after])
+    return FaceTrack(landmarks, presence, frame_rate, track.width, track.height)

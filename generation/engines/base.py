@@ -147,9 +147,16 @@ class Options:
     seed: int = 0
 
 
+MAX_OUTPUT_SIDE_PX = 4096  # cinema 4K; what is made here must also pass our own limit on videos
+
+
 @dataclass(frozen=True, slots=True)
 class OutputShape:
-    """What part of the source is shown and how large. short_side: even pixels of the shorter side; None keeps the source's."""
+    """What part of the source is shown and how large.
+
+    short_side: even pixels of the shorter side; None keeps the source's pixels, scaled down where a side would be over
+    MAX_OUTPUT_SIDE_PX.
+    """
 
     framing: Framing = Framing.FULL
     short_side: int | None = None

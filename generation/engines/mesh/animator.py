@@ -23,11 +23,12 @@ from generation.engines.base import (
 from generation.engines.mesh import topology
 from generation.engines.mesh.analyse import FoundFace, StillAnalyser, TrackingAnalyser
 from generation.engines.mesh.casting import Act, Drivers, Timing, cast_acts, face_of, lead_of, to_device
-from generation.engines.mesh.composite import FaceModel, calm_map, map_step, paste, person_map, render, territory
+from generation.engines.mesh.composite import FaceModel, calm_map, map_step, render, territory
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.framing import choose_frame
 from generation.engines.mesh.layers import build_layers
 from generation.engines.mesh.source import choose_region, require_usable_face, rest_face
+from generation.engines.mesh.tiles import cover
 from generation.engines.mesh.video_source import PreparedVideo, Remake, draw_frames, prepare_video, remake
 from media.frames import FrameBatch
 
@@ -117,15 +118,15 @@ class MeshAnimator:
         rings = local[[469, 471, 474, 476], :2]
         radius = torch.stack([(rings[0] - rings[1]).norm(), (rings[2] - rings[3]).norm()]) / 2
         matte = self._analyser.alpha(part).float().cpu() if cut_out else torch.ones(part.shape[:2])
-        layers = build_layers(part.permute(2, 0, 1).float() / 255, matte, rest, radius, config)
+        calm = calm_map(region, size, rest, config)
+        layers = build_layers(part.permute(2, 0, 1).float() / 255, matte, rest, radius, calm, config)
         model = FaceModel(
             landmarks=source_landmarks.float().cpu(),
             region=region,
             rest=rest,
             layers=layers,
-            person=person_map(layers.skin[3], map_step(rest, config)),
             triangles=topology.mesh_triangles(len(config.ring_scales)),
-            calm=calm_map(region, size, rest, config),
+            cover=cover(layers.skin[3], calm, map_step(rest, config)),
             share=territory(region, landmarks, others, config) if others else None,
         )
         return to_device(model, self._device)
@@ -198,8 +199,7 @@ class MeshAnimator:
         frames = prepared.picture.expand(stop - start, -1, -1, -1).clone()
         for index, frame in enumerate(frames):
             for act, pose in zip(acts, poses, strict=True):
-                window = render(act.model, pose, index, act.canvas, self._config)
-                paste(act.canvas, window, frame, act.model)
+                render(act.model, pose, index, act.canvas, frame, self._config)
         return frames
 
 

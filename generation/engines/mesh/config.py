@@ -21,15 +21,15 @@ class MeshConfig:
     hidden_inset: float = 0.04  # a hidden cheek takes its colour this far inside the silhouette, of the way to the middle
     sharp_scale: float = 1.5  # of the oval: face and hair are sampled by cubics, the rest by straight lines
     sharp_face_px: float = 400.0  # of a larger face nobody sees the difference
-    ring_depth_end: float = 1.9  # ring scale at which depth has reached the ear plane; a faster ramp tears the hairline
+    ring_depth_end: float = 1.4  # ring scale at which depth has reached the ear plane; a faster ramp tears the hairline
     fade_frames: int = 3  # a face that a video loses or finds takes this long to stop or start performing
     # motion
     smooth_half_window: int = 3  # Savitzky-Golay over 7 frames: 3 frames of lookahead, no lag
     smooth_order: int = 2  # keeps the height of peaks
-    noise_floor: float = 0.004  # face heights; what a filter takes away is noise below it and motion above
+    noise_floor: float = 0.003  # face heights; what a filter takes away is noise below it and motion above
+    shift_noise: float = 0.001  # face heights, the same for the whole face: its points' mean is far calmer than each of them
     lid_noise: float = 0.0015  # face heights, the same for the gap of the lids
     same_face: float = 0.005  # face heights; a driver's frame this near to the still is the still; other people start at .01
-    pose_gain: tuple[float, float, float] = (1.08, 1.08, 1.0)  # warped pictures turn less than they are asked, by any tracker
     pose_limit_deg: float = 25.0  # past it the ears and the far cheek tear
     pose_knee: float = 0.7  # share of a limit that passes unchanged
     total_yaw_limit_deg: float = 38.0  # still and motion together
@@ -53,6 +53,7 @@ class MeshConfig:
         (1.0, 1.0), (1.08, 1.13), (1.2, 1.27), (1.4, 1.42),
     )  # fmt: skip
     lid_widest: float = 1.42  # wider shows eyeball that no pixel of the still holds
+    lid_gaze: tuple[float, float] = (0.1, 0.25)  # lids follow a gaze that is asked up or down by this share
     lid_coupling: float = 0.8  # people blink with both eyes; small differences are noise
     wink_difference: float = 0.35  # ratio difference from which one eye may close alone
     gaze_limit: float = 0.17  # eye widths
@@ -62,6 +63,7 @@ class MeshConfig:
     # mouth
     lip_thickness: tuple[float, float] = (0.65, 1.45)  # of the still's
     closed_gap: float = 0.006  # the tracker's gap between touching lips
+    lip_rise: float = 0.5  # of the way from lip to nose; a lip raised further folds into the skin under the nose
     lip_opening_reach: float = 0.17  # drop of the jaw at the widest; more folds a small mouth
     relax_corners: float = 0.8  # share of a smile's extra width and lift that goes when the smile closes
     relax_gap: float = 0.04  # a gap this much wider than the driver's is a whole smile

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generation.engines.mesh import raster, topology
+from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.layers import EyeTexture, outline_of
 from generation.engines.mesh.source import RestFace
 
+COVERED = (0.5, 0.9)  # share of a blink in which skin covers what lids do not reach
 WIDE = 0.12  # of the still's aperture: opened further than this, eyes show none of the still's own lid shade
 
 
@@ -52,11 +53,20 @@ def draw_eye(canvas: Tensor, eye: Eye, rest: RestFace, vertices: Tensor, source:
     target = canvas[:, eye.window.y0 : eye.window.y1, eye.window.x0 : eye.window.x1]
     if closing > 0:
         distance = _margin_distance(vertices, eye.index, positions) / rest.height
+        _cover_below(target, eye, source - corner, closing)
         # The still's own shadow stays where the lid was, and its lashes are thin when the lid is stretched.
         ball = ball * (1 - 0.35 * closing * torch.exp(-distance / 0.018))
         lashes = config.lash_strength * max(0.0, 2 * closing - 1)
         target *= 1 - lashes * torch.exp(-((distance / 0.009) ** 2))
     target.lerp_(ball, raster.coverage(outline, positions))
+
+
+def _cover_below(target: Tensor, eye: Eye, source: Tensor, closing: float) -> None:
+    """Lay skin over what of the eye the tracker's lids leave below them, in place. source: (h, w, 2) pixels of the texture."""
+    share = geometry.smoothstep(torch.tensor(closing), *COVERED).item()
+    if eye.texture.cover is not None and share > 0:
+        skin = raster.sample(eye.texture.cover, source)
+        target.lerp_(skin[:3], share * skin[3])
 
 
 def _margin_distance(vertices: Tensor, eye: int, positions: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from generation.engines.base import Framing, OutputShape
+from generation.engines.base import MAX_OUTPUT_SIDE_PX, Framing, OutputShape, UnusableSource
 from generation.engines.mesh import topology
 from generation.engines.mesh.config import MeshConfig
 
@@ -46,15 +46,23 @@ class Frame:
 
 
 def choose_frame(faces: Sequence[Tensor], size: tuple[int, int], shape: OutputShape, config: MeshConfig) -> Frame:
-    """What a source of (height, width) shows of the faces (478, 3) that it is about."""
+    """What a source of (height, width) shows of the faces (478, 3) that it is about.
+
+    Raises UnusableSource when the size that was asked for is too large.
+    """
     height, width = size
     left, top, right, bottom = 0, 0, width, height
     if shape.framing is Framing.CROP:
         left, top, right, bottom = _square(faces, size, config)
     rows, columns = bottom - top, right - left
-    if shape.short_side is None:
+    if shape.short_side is None and max(rows, columns) <= MAX_OUTPUT_SIDE_PX:
         return Frame(left, top, left + columns // 2 * 2, top + rows // 2 * 2, rows // 2 * 2, columns // 2 * 2)
-    scale = shape.short_side / min(rows, columns)
+    scale = MAX_OUTPUT_SIDE_PX / max(rows, columns) if shape.short_side is None else shape.short_side / min(rows, columns)
+    if round(max(rows, columns) * scale / 2) * 2 > MAX_OUTPUT_SIDE_PX:
+        raise UnusableSource(
+            f"with a short side of {shape.short_side} pixels this picture would be {max(rows, columns) * scale:.0f} long, and "
+            f"{MAX_OUTPUT_SIDE_PX} is the most; choose a smaller short_side, or framing=crop"
+        )
     return Frame(left, top, right, bottom, max(2, round(rows * scale / 2) * 2), max(2, round(columns * scale / 2) * 2))
 
 

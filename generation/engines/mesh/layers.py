@@ -12,6 +12,7 @@ from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.exemplar import exemplar_fill
 from generation.engines.mesh.fill import box_blur, grown, guided_filter, pull_push, resized
+from generation.engines.mesh.lids import lid_cover
 from generation.engines.mesh.source import RestFace
 
 LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
@@ -27,6 +28,7 @@ class EyeTexture:
     wide: Tensor  # (3, h, w) the same without the shade of the lids, for eyes that open wider than the still's
     window: raster.Window
     anchor: Tensor  # (3,) middle of the eye corners, region pixels
+    cover: Tensor | None  # (4, h, w) skin and its share over what of the eye lies below the lids; None where they fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,15 @@ class MouthTexture:
 class Layers:
     """Everything that is drawn, on one device."""
 
-    skin: Tensor  # (4, H, W) colour times alpha, alpha
-    plate: Tensor  # (3, H, W)
+    skin: Tensor  # uint8 (4, H, W) colour times alpha, alpha
+    plate: Tensor  # uint8 (3, H, W)
     eyes: tuple[EyeTexture, EyeTexture]
     mouth: MouthTexture
+
+
+def as_levels(image: Tensor) -> Tensor:
+    """0..1 in levels 0..255, uint8."""
+    return (255 * image + 0.5).clamp(0, 255).to(torch.uint8)
 
 
 def outline_of(vertices: Tensor, indices: tuple[int, ...]) -> Tensor:
@@ -59,19 +66,20 @@ def outline_of(vertices: Tensor, indices: tuple[int, ...]) -> Tensor:
     return raster.rounded_outline(vertices[list(indices), :2], len(indices) // 2)
 
 
-def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tensor, config: MeshConfig) -> Layers:
-    """Take a region apart. image: (3, H, W) in 0..1, matte: (H, W), all on the CPU."""
+def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tensor, calm: Tensor, config: MeshConfig) -> Layers:
+    """Take a region apart. image: (3, H, W) in 0..1, matte: (H, W), calm: (h, w) share of the motion; all on the CPU."""
     alpha = refine_matte(image, matte, rest, config)
     reach = max(2, round(config.plate_dilation * rest.height))
     hidden = grown(alpha > 0.04, reach) > 0
     inside = torch.from_numpy(ndimage.distance_transform_edt(hidden.numpy()))
     plate = exemplar_fill(image, hidden, inside < config.reveal_reach * rest.height)
+    plate = torch.lerp(image, plate, resized(calm[None], (image.shape[1], image.shape[2])))  # nothing is revealed where all rests
     colour = torch.minimum((image - (1 - alpha) * plate).clamp_min(0), alpha[None])  # exact wherever the clamps do not bite
     white = _eye_white(image, rest, iris_radius)
     eyes = tuple(_eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))
     mouth = _mouth_texture(image, rest, white, config)
     closed = close_openings(colour, rest)
-    return Layers(torch.cat([closed, alpha[None]]), plate, (eyes[0], eyes[1]), mouth)
+    return Layers(as_levels(torch.cat([closed, alpha[None]])), as_levels(plate), (eyes[0], eyes[1]), mouth)
 
 
 def refine_matte(image: Tensor, matte: Tensor, rest: RestFace, config: MeshConfig) -> Tensor:
@@ -170,7 +178,9 @@ def _eye_texture(image: Tensor, rest: RestFace, eye: int, radius: float, white: 
     bare = (-distance / rest.height / LID_SHADE - 1).clamp(0, 1)  # neither lashes nor the shade under them
     ball = torch.lerp(0.92 * white[:, None, None].expand_as(patch), _round_iris(patch, bare, away / radius), disc)
     wide = torch.lerp(ball, patch, bare)
-    return EyeTexture(torch.lerp(filled, patch, soft * (distance < 0)), wide, window, corners.mean(0))
+    outer, inner = topology.EYE_CORNERS[eye]
+    cover = lid_cover(patch, positions, distance, rest.vertices[[outer, *topology.LOWER_LIDS[eye], inner], :2], rest)
+    return EyeTexture(torch.lerp(filled, patch, soft * (distance < 0)), wide, window, corners.mean(0), cover)
 
 
 def _round_iris(patch: Tensor, known: Tensor, distance: Tensor) -> Tensor:

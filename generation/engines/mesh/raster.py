@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -46,17 +45,9 @@ class Window:
         x = torch.arange(self.x0, self.x1 + reach, step, device=device, dtype=torch.float32) + 0.5
         return torch.stack((x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)
 
-    def bands(self, pixels: int) -> Iterator[Window]:
-        """The window in bands of rows of about so many pixels: small blocks stay in the processor's cache."""
-        if self.is_empty:
-            return
-        rows = max(1, pixels // (self.x1 - self.x0))
-        for top in range(self.y0, self.y1, rows):
-            yield Window(self.x0, top, self.x1, min(top + rows, self.y1))
-
-    def joined(self, other: Window) -> Window:
-        """The smallest window that holds both."""
-        return Window(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
+    def meets(self, other: Window) -> bool:
+        """Whether the two share a pixel."""
+        return self.x0 < other.x1 and other.x0 < self.x1 and self.y0 < other.y1 and other.y0 < self.y1
 
 
 def window_around(points: Tensor, margin: float, size: tuple[int, int]) -> Window:

@@ -74,7 +74,7 @@ class Retarget:
         """Place every vertex for B frames."""
         rest = self._rest
         face = self._start + _cap(motion.expression * self._size * self._gain, self._cap)  # (B, 468, 3)
-        face = self._mouth_limits(self._offset_lips(face))
+        face = self._mouth_limits(self._lip_lift(self._offset_lips(face)))
         lids = self._lid_ratios(motion.lids)
         offset = face + self._lid_motion(lids) - self._face  # head axes
         rings = offset[:, list(topology.OVAL)].repeat(1, len(rest.ring_follow) // len(topology.OVAL), 1)
@@ -98,7 +98,7 @@ class Retarget:
         turn = geometry.from_angles(motion.angles)
         if self._absolute:
             turn = turn @ self._neutral.axes.float() @ self._rest.axes.T  # on from the still's pose to the driver's at rest
-        angles = geometry.to_angles(self._as_read(turn)) * strength
+        angles = geometry.to_angles(turn) * strength
         angles = geometry.soft_limit(angles, self._angle_limits(angles), config.pose_knee)
         zoom = geometry.soft_limit(motion.zoom * strength, config.zoom_limit, config.pose_knee)
         shift = motion.shift * strength
@@ -106,12 +106,6 @@ class Retarget:
         shift = shift / length * geometry.soft_limit(length, config.shift_limit, config.shift_knee) * self._rest.height
         rotation = geometry.from_angles(angles) * zoom.exp()[:, None, None]
         return rotation, torch.cat([shift, torch.zeros_like(shift[:, :1])], 1)
-
-    def _as_read(self, turn: Tensor) -> Tensor:
-        """Turns (B, 3, 3) made so much larger that a tracker reads what was meant: in the head's own axes, as depth is flat."""
-        axes = self._rest.axes
-        own = geometry.to_angles(axes.T @ turn @ axes) * torch.tensor(self._config.pose_gain)
-        return axes @ geometry.from_angles(own) @ axes.T
 
     def _angle_limits(self, angles: Tensor) -> Tensor:
         """Limits (B, 3) in radians: less yaw towards what the still hides and away from the camera. angles: (B, 3)."""
@@ -143,7 +137,9 @@ class Retarget:
         gain = min(1.0, self._options.strength * 2) * self._taken.eyes  # blinks stay whole until expression is nearly off
         lids = 1 + gain * (mapped - 1)
         # A factor, not a sum: wide eyes still blink.
-        return (lids * (1 + opening * (1.0 if opening < 0 else config.lid_widest - 1))).clamp(max=config.lid_widest)
+        lids = lids * (1 + opening * (1.0 if opening < 0 else config.lid_widest - 1))
+        up = self._options.gaze_up
+        return (lids * (1 + up * config.lid_gaze[0 if up > 0 else 1])).clamp(max=config.lid_widest)
 
     def _lid_motion(self, lids: Tensor) -> Tensor:
         """Offsets (B, 468, 3) in head axes that bring the lid margins to their apertures; the skin around follows."""
@@ -189,6 +185,16 @@ class Retarget:
         left = (face[:, lower, 1] - face[:, upper, 1] - (1 + opening) * gaps) / 2  # what the soft fields left undone
         face[:, upper, 1] += left
         face[:, lower, 1] -= left
+        return face
+
+    def _lip_lift(self, face: Tensor) -> Tensor:
+        """Keep the upper lip off the nose: past a share of the way the mouth opens down instead. face: (B, 468, 3) head axes."""
+        upper, nose, start = list(topology.OUTER_UPPER), topology.NOSE_BASE, self._face[:, 1]
+        room = self._config.lip_rise * (start[upper[4]] - start[nose])
+        rise = start[upper] - face[:, upper, 1] - (start[nose] - face[:, nose : nose + 1, 1])  # (B, 9)
+        excess = (rise - geometry.soft_limit(rise, room, self._config.pose_knee)).clamp_min(0)
+        face = face.clone()
+        face[..., 1] += excess @ (self._upper + self._lower).T
         return face
 
     def _mouth_limits(self, face: Tensor) -> Tensor:

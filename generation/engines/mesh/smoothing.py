@@ -24,6 +24,7 @@ class Smoother:
         self._kernel = geometry.savgol_kernel(round(config.smooth_half_window * strength), config.smooth_order)
         size = (points[:, topology.CHIN] - points[:, topology.FOREHEAD]).norm(dim=-1).median()
         self._noise = float(size) * config.noise_floor * max(strength, 1e-6) ** 2
+        self._shift_noise = float(size) * config.shift_noise * max(strength, 1e-6) ** 2
         self._lid_noise = float(size) * config.lid_noise * max(strength, 1e-6) ** 2
         self._near = _neighbourhoods(points[len(points) // 2, :, :2].double(), 0.08 * float(size))
 
@@ -35,7 +36,9 @@ class Smoother:
     def __call__(self, start: int, stop: int) -> Tensor:
         """Smoothed frames start .. stop: float64 (B, 478, 3)."""
         window = self.raw(start, stop, self._halo)
-        return self._calm(window, lambda taken: taken[..., :2].square().sum(-1) @ self._near, self._noise)
+        middle = window[:, list(topology.STABLE)].mean(1, keepdim=True)
+        shape = self._calm(window - middle, lambda taken: taken[..., :2].square().sum(-1) @ self._near, self._noise)
+        return shape + self._calm(middle, lambda taken: taken[..., :2].square().sum(-1), self._shift_noise)
 
     def lid_gaps(self, start: int, stop: int) -> Tensor:
         """Gaps of the lids in frames start .. stop, of which no blink is lost: float64 (B, 2), in the track's unit."""

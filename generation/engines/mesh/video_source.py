@@ -17,13 +17,14 @@ from torch.nn import functional as F
 from generation.engines.base import FaceTrack, OutputShape, Regions, SourceFace, UnusableSource, VideoSource
 from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.casting import Act
-from generation.engines.mesh.composite import FaceModel, calm_map, map_step, paste, render
+from generation.engines.mesh.composite import FaceModel, calm_map, render
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.framing import Frame, choose_frame
-from generation.engines.mesh.layers import Layers, close_openings
+from generation.engines.mesh.layers import Layers, as_levels, close_openings
 from generation.engines.mesh.reference import choose_reference
 from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import choose_region, require_usable_face, with_rings
+from generation.engines.mesh.tiles import Cover
 from generation.engines.tracks import bridge, missing_frames, require_usable
 from media.frames import FrameBatch
 
@@ -163,7 +164,7 @@ def _face_tone(rgb: Tensor, points: Tensor) -> Tensor:
     x0, y0 = (low + inset).long().clamp_min(0).tolist()
     x1, y1 = (high - inset).long().tolist()
     part = rgb[y0 : max(y0 + 1, y1), x0 : max(x0 + 1, x1)]
-    return part.float().mean((0, 1)) / 255 if part.numel() else torch.full((3,), 0.5)
+    return part.float().mean((0, 1)).cpu() / 255 if part.numel() else torch.full((3,), 0.5)
 
 
 def region_weights(face: FaceModel, regions: Regions) -> Tensor:
@@ -202,14 +203,13 @@ def frame_model(face: VideoFace, rgb: Tensor, index: int, regions: Regions, conf
     eyes, lips = regions is not Regions.LIPS, regions is not Regions.EYES
     skin = close_openings(image, replace(rest, vertices=vertices), eyes=eyes, lips=lips)
     gain = (_face_tone(rgb, points) / face.tone.clamp_min(0.02)).clamp(0.5, 2.0).to(device)
-    step = map_step(rest, config)
+    calm = calm_map(region, size, rest, config).to(device)
     return replace(
         face.neutral,
         region=region,
         rest=rest,
-        layers=_lit(face.neutral.layers, torch.cat([skin, torch.ones_like(skin[:1])]), image, gain),
-        person=torch.ones((region.size[0] - 2) // step + 2, (region.size[1] - 2) // step + 2, device=device),
-        calm=calm_map(region, size, rest, config).to(device),
+        layers=_lit(face.neutral.layers, as_levels(torch.cat([skin, torch.ones_like(skin[:1])])), as_levels(image), gain),
+        cover=Cover(calm > -1, calm > -1, calm),  # nothing is cut out
         share=None,
         draws_eyes=eyes,
         draws_mouth=lips,
@@ -249,14 +249,16 @@ def draw_frames(frames: Tensor, start: int, remakes: Sequence[Remake], config: M
     """Perform the faces anew in consecutive frames uint8 (B, H, W, 3), in place. start: index of the first."""
     poses = [made.act.pose(start, start + len(frames)) for made in remakes]
     for step, rgb in enumerate(frames):
+        shown = rgb.to(remakes[0].weights.device) if remakes else rgb
         for made, pose in zip(remakes, poses, strict=True):
             index = min(start + step, len(made.face.presence) - 1)
             if made.regions is Regions.POSE or float(made.face.presence[index]) == 0.0:
                 continue
-            model = frame_model(made.face, rgb, index, made.regions, config)
-            canvas = torch.empty_like(model.layers.plate)
-            window = render(model, place(made, model, pose, step, index, config), 0, canvas, config)
-            paste(canvas, window, rgb, model)
+            model = frame_model(made.face, shown, index, made.regions, config)
+            canvas = torch.empty_like(model.layers.plate, dtype=torch.float32)
+            render(model, place(made, model, pose, step, index, config), 0, canvas, shown, config)
+        if shown is not rgb:
+            rgb.copy_(shown)
 
 
 def place(made: Remake, model: FaceModel, pose: Pose, step: int, index: int, config: MeshConfig) -> Pose:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from mesh_material import portrait_landmarks
 
-from generation.engines.mesh import geometry, raster, topology
+from generation.engines.mesh import geometry, raster, tiles, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.exemplar import exemplar_fill
 from generation.engines.mesh.fill import pull_push
-from generation.engines.mesh.layers import teeth_colour
+from generation.engines.mesh.layers import Layers, teeth_colour
 from generation.engines.mesh.source import rest_face
 
 
@@ -102,13 +102,30 @@ def test_a_place_between_the_points_of_a_map_belongs_to_its_own_side_of_a_fold()
     assert after == pytest.approx(55.5, abs=1e-3)
 
 
-def test_bands_cover_a_window_once() -> None:
-    drawn = torch.zeros(20, 30)
-    for band in raster.Window(3, 2, 28, 19).bands(100):
-        drawn[band.rows, band.columns] += 1
-    assert torch.equal(drawn[2:19, 3:28], torch.ones(17, 25))
-    assert float(drawn.sum()) == 17 * 25
-    assert not list(raster.Window(5, 2, 5, 9).bands(100))
+def drawn_aside(across: float, *, alpha: int, person: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """A smooth skin moved to the left over a plate of grey 100, in tiles that do not fit the picture; and the skin."""
+    ramp = torch.stack([torch.arange(230), 230 - torch.arange(230), torch.full((230,), 80)])[:, None].expand(3, 190, 230)
+    skin = torch.cat([ramp * alpha // 255, torch.full((1, 190, 230), alpha)]).to(torch.uint8)
+    calm = torch.ones(64, 78)
+    layers = Layers(skin, torch.full((3, 190, 230), 100, dtype=torch.uint8), (), ())  # type: ignore[arg-type]
+    vertices = torch.tensor([[-9.0, -9, 0], [200, -9, 0], [-9, 200, 0]])
+    found = raster.position_map(vertices, vertices[:, :2] + torch.tensor([across / 3, 0]), torch.tensor([[0, 1, 2]]), (64, 78))
+    covered = tiles.cover(skin[3] * person, calm, 3)
+    target = torch.full((190, 230, 3), 7, dtype=torch.uint8)
+    tiles.draw_skin(target, layers, tiles.warp(found, covered, 3, (190, 230), 1.2), [], None, None)
+    return target.permute(2, 0, 1).float(), ramp.float()
+
+
+@pytest.mark.parametrize("alpha", [255, 51])
+def test_skin_is_drawn_in_place_over_the_plate_in_every_tile(alpha: int) -> None:
+    target, ramp = drawn_aside(6.0, alpha=alpha, person=True)
+    expected = (ramp[:, :, 6:] * alpha + 100 * (255 - alpha)) / 255
+    assert (target[:, :, :-6] - expected).abs().max() <= 1.5
+
+
+def test_what_does_not_move_and_what_is_no_person_is_left_alone() -> None:
+    assert drawn_aside(0.0, alpha=255, person=True)[0].eq(7).all()
+    assert drawn_aside(6.0, alpha=255, person=False)[0].eq(7).all()
 
 
 def test_a_large_outline_is_measured_coarsely_but_in_place() -> None:

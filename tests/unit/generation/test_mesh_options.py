@@ -132,13 +132,20 @@ def test_the_gaze_can_be_directed_to_the_pictures_right_and_up(regions: Regions)
     assert float(gaze[1]) < -1
 
 
+def test_the_lids_follow_a_gaze_that_is_asked_up_or_down() -> None:
+    down, level, up = (float(posed(Options(gaze_up=g)).lids[0].mean()) for g in (-1.0, 0.0, 1.0))
+    assert down < 0.85 * level
+    assert 1.05 * level < up < 1.2 * level
+
+
 @pytest.mark.parametrize(
     ("options", "points"),
     [
         (Options(lip_opening=0.6), BROWS + list(topology.UPPER_LIDS[0])),
         (Options(lip_opening=-1.0), BROWS + list(topology.UPPER_LIDS[0])),
         (Options(eye_opening=-1.0), UPPER + LOWER + CHIN + BROWS),
-        (Options(gaze_across=1.0, gaze_up=-1.0), list(range(468))),
+        (Options(gaze_across=1.0), list(range(468))),
+        (Options(gaze_across=1.0, gaze_up=-1.0), UPPER + LOWER + CHIN + BROWS),
         (Options(gaze=0.0), list(range(468))),
     ],
 )
@@ -216,6 +223,26 @@ def test_smoothing_calms_noise_and_keeps_a_sudden_turn_and_a_blink_of_one_frame(
     turns = [angles(p)[:, 0] for p in (raw, smooth)]
     assert torch.allclose(turns[0][14:16], turns[1][14:16], atol=2.0)
     assert float(posed(Options(smoothing=1.0)).lids[BLINK].max()) < 0.1
+
+
+def test_smoothing_leaves_a_head_where_the_driver_has_it_also_in_the_first_frame() -> None:
+    steps = torch.tensor([0.0, 9.0, 3.0, 14.0, 8.0, 19.0, 12.0, 25.0])  # a ride over cobbles
+    track = still_track(len(steps), lambda points, i: points + torch.tensor([float(steps[i]), 0.0, 0.0]))
+    places = posed(Options(reference=0), track).vertices[:, 168, 0]
+    assert torch.allclose(places - places[0], steps, atol=0.5)
+
+
+def test_a_snarl_lifts_the_lip_only_part_of_the_way_to_the_nose_and_opens_the_mouth_as_far() -> None:
+    def snarl(points: torch.Tensor, i: int) -> torch.Tensor:
+        if i > 4:
+            points[[*UPPER, *topology.OUTER_UPPER], 1] -= 20
+        return points
+
+    pose = posed(Options(), still_track(9, snarl))
+    way = float(rest().vertices[topology.OUTER_UPPER[4], 1] - rest().vertices[topology.NOSE_BASE, 1])
+    rise = float(rest().vertices[topology.OUTER_UPPER[4], 1] - pose.vertices[7, topology.OUTER_UPPER[4], 1])
+    assert 0.3 * way < rise < 0.75 * way
+    assert float(lip_gap(pose)[7] - lip_gap(pose)[0]) > 14
 
 
 def test_a_wink_stays_a_wink() -> None:

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from media.frames import FrameBatch, YuvPlanes
 
-from .carrier import KeyedPlane, render
+from .carrier import render
 from .codec import codewords
 from .colour import add, luma
 from .errors import FrameSizeChanged, PictureTooSmall
+from .keys import KeyRing
 from .masking import Mask, mask_of, thumbnail
 from .schemes import SCHEME_1, Scheme
 
@@ -24,7 +25,8 @@ _CUT_STEP = 12.0  # mean change of the thumbnail, in code values, that makes the
 class Embedder:
     """Adds the mark of one payload under one key.
 
-    key: 16 bytes or more (see `derive_key`). payload: unsigned 64-bit. strength: factor on the amplitude, 1.0 for a first
+    key: 16 bytes or more (see `derive_key`). payload: unsigned 64-bit. sync_key: the platform's key for the place of the tile,
+    for schemes that share it (2 and later). strength: factor on the amplitude, 1.0 for a first
     render and about 1.35 when the self-test found a thin margin. refresh_frames: frames that share one mask.
     """
 
@@ -35,13 +37,16 @@ class Embedder:
         scheme: Scheme = SCHEME_1,
         strength: float = 1.0,
         refresh_frames: int = REFRESH_FRAMES,
+        *,
+        sync_key: bytes | None = None,
     ) -> None:
+        ring = KeyRing({"": key}, scheme, sync_key)
         if not 0.1 <= strength <= 4.0:
             raise ValueError("watermark strength lies between 0.1 and 4; use 1.0 for a first render")
         codeword = codewords([payload])[0]
         self._scheme, self._strength, self._refresh_frames = scheme, strength, max(1, refresh_frames)
-        self._luma_chips = KeyedPlane.of(key, scheme.luma).chips(codeword)
-        self._chroma_chips = KeyedPlane.of(key, scheme.chroma).chips(codeword)
+        keyed = ring.expanded("")
+        self._luma_chips, self._chroma_chips = keyed.luma.chips(codeword), keyed.chroma.chips(codeword)
 
     def embed(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
         """The same frames, marked, batch by batch on the batch's own device. All frames of a stream have one size.
@@ -87,6 +92,8 @@ class _Painter:
         self._refresh_frames = refresh_frames
         self._age = 0
         self._mask: Mask | None = None
+        self._before: Tensor | None = None
+        self._current: Tensor | None = None
         self._steps = (luma_tile, chroma_tile)
 
     def paint(self, batch: FrameBatch) -> FrameBatch:
@@ -105,12 +112,17 @@ class _Painter:
         return _join(batch, runs)
 
     def _is_stale(self, frame: Tensor) -> bool:
+        """Whether the mask must be renewed for this frame; keeps the frame's thumbnail for the next one."""
+        self._before, self._current = self._current, thumbnail(frame)
         if self._mask is None or self._age >= self._refresh_frames:
             return True
-        return float((thumbnail(frame) - self._mask.thumbnail).abs().mean()) > _CUT_STEP
+        if float((self._current - self._mask.thumbnail).abs().mean()) <= _CUT_STEP:
+            return False
+        self._before = None  # a cut: nothing moved, all is new
+        return True
 
     def _renew(self, frame: Tensor) -> None:
-        self._mask = mask_of(frame, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
+        self._mask = mask_of(frame, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
         self._steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
         self._age = 0
 

@@ -178,7 +178,8 @@ class _Hunt:
 
     def _explained(self, window: Window) -> bool:
         required = _required(self._count)
-        return any([trail.follow(window) >= required for trail in self.trails])
+        evidence = [trail.follow(window) for trail in self.trails]
+        return max(evidence, default=0.0) >= required
 
     def _search(self, block: Sequence[Window]) -> _Trail | None:
         """The windows as a whole on every rung; failing that, one by one as they are, for a mark in few of them."""

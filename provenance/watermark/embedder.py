@@ -11,7 +11,7 @@ from media.frames import FrameBatch, YuvPlanes
 
 from .carrier import render
 from .codec import codewords
-from .colour import add, luma
+from .colour import add, glance, luma
 from .errors import FrameSizeChanged, PictureTooSmall
 from .keys import KeyRing
 from .masking import Mask, mask_of, thumbnail
@@ -93,37 +93,40 @@ class _Painter:
         self._age = 0
         self._mask: Mask | None = None
         self._before: Tensor | None = None
-        self._current: Tensor | None = None
+        self._seen = torch.zeros(())
         self._steps = (luma_tile, chroma_tile)
 
     def paint(self, batch: FrameBatch) -> FrameBatch:
         """The batch with the mark added. Frames that share a mask are painted together."""
-        planes = luma(batch)
         runs: list[FrameBatch] = []
         start = 0
         for i in range(len(batch)):
-            if self._is_stale(planes[i]):
+            if self._is_stale(batch, i):
                 if i > start:
                     runs.append(add(_slice(batch, start, i), *self._steps))
                     start = i
-                self._renew(planes[i])
+                self._renew(luma(_slice(batch, i, i + 1))[0])
+            elif self._age == self._refresh_frames - 1:
+                self._before = thumbnail(luma(_slice(batch, i, i + 1))[0])
             self._age += 1
         runs.append(add(_slice(batch, start, len(batch)), *self._steps))
         return _join(batch, runs)
 
-    def _is_stale(self, frame: Tensor) -> bool:
-        """Whether the mask must be renewed for this frame; keeps the frame's thumbnail for the next one."""
-        self._before, self._current = self._current, thumbnail(frame)
+    def _is_stale(self, batch: FrameBatch, index: int) -> bool:
+        """Whether the mask must be renewed for this frame: by its age, or because of a cut."""
+        seen = glance(batch, index)
         if self._mask is None or self._age >= self._refresh_frames:
+            self._seen = seen
             return True
-        if float((self._current - self._mask.thumbnail).abs().mean()) <= _CUT_STEP:
+        if float((seen - self._seen).abs().mean()) <= _CUT_STEP:
             return False
-        self._before = None  # a cut: nothing moved, all is new
+        self._seen, self._before = seen, None  # a cut: nothing moved, all is new
         return True
 
     def _renew(self, frame: Tensor) -> None:
         self._mask = mask_of(frame, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
-        self._steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
+        steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
+        self._steps = (steps[0].round_().to(torch.int16), steps[1].round_().to(torch.int16))
         self._age = 0
 
 

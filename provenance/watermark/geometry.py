@@ -101,4 +101,5 @@ def tilted(matrix: Matrix, tilt_x: float, tilt_y: float, size: tuple[int, int]) 
     flat = np.eye(3)
     flat[:2, :2] = matrix
     whole: Matrix = flat @ view @ centre
-    return whole / whole[2, 2]
+    whole /= whole[2, 2]
+    return whole

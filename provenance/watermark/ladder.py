@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from .geometry import Geometry, Matrix, linear, tilted
-from .lattice import LatticeSpectrum, score
+from .lattice import LEAST_SCALE, LatticeSpectrum, score
 from .spectrum import lattice_power
 
-_LEAST_SCALE, _MOST_SCALE = 0.4, 2.4
+_MOST_SCALE = 2.4
 _MOST_TURN = math.pi / 4.0
 _MOST_ASPECT = 0.385  # ln(1 / .68)
 _MOST_TILT = 0.09
@@ -74,8 +74,8 @@ LADDER: tuple[Rung, ...] = (identity, uniform_scale, scale_and_aspect, scale_and
 def _scales(spectrum: LatticeSpectrum, step: float) -> Sequence[float]:
     """Geometric steps over the scales searched; larger pictures are made with larger tiles."""
     most = _MOST_SCALE * max(1.0, spectrum.rows / spectrum.scheme.reference_rows)
-    count = math.ceil(math.log(most / _LEAST_SCALE) / step)
-    return [_LEAST_SCALE * math.exp(i * step) for i in range(count + 1)]
+    count = math.ceil(math.log(most / LEAST_SCALE) / step)
+    return [LEAST_SCALE * math.exp(i * step) for i in range(count + 1)]
 
 
 def _maps(scales: Sequence[float], aspects: Sequence[float] | Matrix, turns: Sequence[float] | Matrix) -> Tensor:
@@ -110,7 +110,7 @@ def _ascended(spectrum: LatticeSpectrum, matrix: Matrix) -> Geometry:
         return lattice_power(window, spectrum.scheme, view(values), share)
 
     tilts = np.arange(-_MOST_TILT, _MOST_TILT + 1e-9, _MOST_TILT / 3.0)
-    starts = [(0.0, 0.0, 0.0, 0.0, float(x), float(y)) for x in tilts for y in tilts]
+    starts: list[tuple[float, ...]] = [(0.0, 0.0, 0.0, 0.0, float(x), float(y)) for x in tilts for y in tilts]
     best = max(starts, key=lambda values: power(values, _STAGES[0][1]))
     for step, share in _STAGES:
         for parameter, reach in (*enumerate(_REACHES), *enumerate(_REACHES)):

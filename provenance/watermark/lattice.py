@@ -22,6 +22,7 @@ _CHUNK = 4096
 _BLUR_BINS = 5
 _LOW_SHARE = 0.62  # of the highest frequency: coarse searches look at these bins only
 _STEPS = (0.004, 0.002, 0.001, 0.0004)
+LEAST_SCALE = 0.38  # of the tile's own size
 _TRIES = torch.arange(-3, 4, dtype=torch.float64)
 
 
@@ -39,17 +40,22 @@ class LatticeSpectrum:
     def _raw(self) -> list[tuple[Tensor, Lattice, float]]:
         pixel = float(self.window.pixel)
         planes = ((self.window.luma, self.scheme.luma, pixel), (self.window.chroma, self.scheme.chroma, 2.0 * pixel))
-        return [(_power(plane), lattice, size) for plane, lattice, size in planes]
+        combs = []
+        for plane, lattice, size in planes:
+            bins = int(2 ** math.ceil(math.log2(1.4 * max(plane.shape))))
+            unit = size * bins / self.scheme.period_px  # spectrum bins from one lattice point to the next, at scale 1
+            combs.append((_power(plane, bins, int(unit * lattice.highest / LEAST_SCALE)), lattice, unit))
+        return combs
 
     @cached_property
     def sharp(self) -> list[_Comb]:
         """Both planes at full resolution."""
-        return [_Comb(_normal(power), lattice, pixel, self.scheme.period_px) for power, lattice, pixel in self._raw]
+        return [_Comb(_normal(power), lattice, unit) for power, lattice, unit in self._raw]
 
     @cached_property
     def blurred(self) -> list[_Comb]:
         """Both planes, each point the mean of those around it."""
-        return [_Comb(_normal(_mean(power, _BLUR_BINS)), lattice, pixel, self.scheme.period_px) for power, lattice, pixel in self._raw]
+        return [_Comb(_normal(_mean(power, _BLUR_BINS)), lattice, unit) for power, lattice, unit in self._raw]
 
     def refined(self, matrix: Matrix, freedom: int) -> Matrix:
         """The 2x2 map nearby that gathers most power; freedom: 1 scale, 2 and aspect, 3 and turn, 4 and shear."""
@@ -64,9 +70,8 @@ class LatticeSpectrum:
 class _Comb:
     """One plane's normalised power and the frequencies of its lattice."""
 
-    def __init__(self, power: Tensor, lattice: Lattice, pixel: float, period_px: float) -> None:
-        self.power = power
-        self._unit = pixel * power.shape[1] / period_px
+    def __init__(self, power: Tensor, lattice: Lattice, unit: float) -> None:
+        self.power, self._unit = power, unit
         bins = torch.tensor(lattice.bins, dtype=torch.float32, device=power.device)
         low = bins.norm(dim=1) <= _LOW_SHARE * lattice.highest
         self._bins = {False: bins, True: bins[low]}
@@ -114,17 +119,20 @@ def _nudged(matrix: Matrix, parameter: int, amount: float) -> Matrix:
     return nudged
 
 
-def _power(plane: Tensor) -> Tensor:
-    """float32 (size/2 + 1, size): rows are vertical frequencies from zero up."""
-    size = int(2 ** math.ceil(math.log2(1.4 * max(plane.shape))))
+def _power(plane: Tensor, size: int, reach: int) -> Tensor:
+    """Rows are vertical frequencies 0..reach, columns 0..reach and -reach..-1, in steps of 1/size: all that is looked at."""
     tapered = plane * _taper(plane.shape[0], plane.device)[:, None] * _taper(plane.shape[1], plane.device)
-    spectrum = torch.fft.rfft2(tapered, s=(size, size), dim=(1, 0))
+    reach = min(reach + _CFAR_BINS, size // 2 - 1)
+    across = torch.fft.fft(tapered.to(torch.complex64), n=size, dim=1)
+    across = torch.cat([across[:, : reach + 1], across[:, -reach:]], dim=1)
+    spectrum: Tensor = torch.fft.fft(across, n=size, dim=0)[: reach + 1]
     return spectrum.real.square() + spectrum.imag.square()
 
 
 def _normal(power: Tensor) -> Tensor:
     """Power over its local mean, capped."""
-    return (power / (_mean(power, _CFAR_BINS) + 1e-12)).clamp_max_(_POWER_LIMIT)
+    normal: Tensor = power / (_mean(power, _CFAR_BINS) + 1e-12)
+    return normal.clamp_max_(_POWER_LIMIT)
 
 
 def _mean(power: Tensor, width: int) -> Tensor:

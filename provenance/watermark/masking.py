@@ -14,9 +14,9 @@ _DARK_BELOW, _DARK_SPAN = 8.0, 40.0  # full strength from code value 48 up; the 
 _ACTIVITY_FULL = 12.0
 _ACTIVITY_GAIN = 1.2
 _CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.65, 1.1  # blue and yellow mottle shows first on flat grey
-_SCALE_RANGE = (0.4, 1.25)  # a frame that is mostly dark or moves is not made up for elsewhere
+_SCALE_RANGE = (0.4, 1.2)  # a frame that is mostly dark or moves is not made up for elsewhere
 # A still tile over what moves is coded anew in every frame and seen as a dirty window; harsh encoders drop it there anyway.
-_MOVING_FLOOR, _MOVING_HALF = 0.35, 1.2
+_MOVING_FLOOR, _MOVING_HALF = 0.35, 1.1
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,6 @@ class Mask:
 
     luma: Tensor
     chroma: Tensor
-    thumbnail: Tensor
 
 
 def thumbnail(frame: Tensor) -> Tensor:
@@ -50,7 +49,6 @@ def mask_of(frame: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms
     return Mask(
         luma=_stretch(shape * scale * luma_rms, (height, width)),
         chroma=_stretch(tint * chroma_rms, (-(-height // 2), -(-width // 2))),
-        thumbnail=cells,
     )
 
 

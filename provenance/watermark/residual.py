@@ -114,7 +114,11 @@ def _moments(batches: Iterable[FrameBatch], interval_s: float) -> Iterator[Windo
     due_s = -math.inf
     step_s = 0.0
     last_s: float | None = None
+    size: tuple[int, int] | None = None
     for batch in batches:
+        size = size or (batch.height, batch.width)
+        if size != (batch.height, batch.width):
+            raise FrameSizeChanged
         if min(batch.height, batch.width) < _LEAST_SIDE_PX:
             continue
         for i, start_s in enumerate(batch.timestamps_s.tolist()):

@@ -100,9 +100,9 @@ SCHEME_2 = Scheme(
     version=2,
     period_px=128.0,
     reference_rows=720,
-    luma=Lattice("luma", lowest=4, highest=15, sync_count=54, pilot_count=30, rise=0.4),
+    luma=Lattice("luma", lowest=4, highest=15, sync_count=54, pilot_count=30, rise=0.5),
     chroma=Lattice("chroma", lowest=3, highest=12, sync_count=26, pilot_count=18),
-    luma_rms=1.42,
+    luma_rms=1.38,
     chroma_rms=2.5,
     shared_sync=True,
 )

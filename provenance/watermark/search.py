@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import codec, spectrum, statistic
+from .carrier import Complexes
 from .codec import Floats
 from .geometry import SYMMETRIES, Geometry
 from .issued import IssuedWords
@@ -118,7 +120,9 @@ class Searcher:
 
     def _decodes(self, poses: Sequence[Pose]) -> Iterator[Match]:
         """Free decodes of the likely poses, a few at a time."""
-        likely = [pose for i, pose in enumerate(poses) if i < _DECODED_ANYWAY * len(self._ring.groups) or pose.rank > _LIKELY_SYNC]
+        anyway = _DECODED_ANYWAY * len(self._ring.groups)
+        chance = max((math.sqrt(2.0 * math.log(len(group.names))) for group in self._ring.groups), default=0.0)
+        likely = [pose for i, pose in enumerate(poses) if i < anyway or pose.rank > math.hypot(_LIKELY_SYNC, chance)]
         for start in range(0, len(likely), _DECODES_AT_ONCE):
             some = likely[start : start + _DECODES_AT_ONCE]
             self.candidates += len(some)
@@ -159,8 +163,8 @@ class _Place:
 
     geometry: Geometry
     sync: float
-    luma: spectrum.Complexes
-    chroma: spectrum.Complexes
+    luma: Complexes
+    chroma: Complexes
 
 
 def _places(group: SyncGroup, scheme: Scheme, geometry: Geometry, reading: Readings) -> list[_Place]:
@@ -204,7 +208,7 @@ def _vertex(before: float, at: float, after: float) -> float:
 def _placed(
     scheme: Scheme,
     geometry: Geometry,
-    values: tuple[spectrum.Complexes, spectrum.Complexes],
+    values: tuple[Complexes, Complexes],
     way: int,
     place: tuple[float, float],
     sync: float,

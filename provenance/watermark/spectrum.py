@@ -49,9 +49,7 @@ def lattice_power(window: Window, scheme: Scheme, matrix: Matrix, share: float) 
     return total
 
 
-def _transforms(
-    window: Window, scheme: Scheme, geometry: Geometry, spacing: float = _GRID_PX
-) -> list[tuple[Tensor, Lattice]]:
+def _transforms(window: Window, scheme: Scheme, geometry: Geometry, spacing: float = _GRID_PX) -> list[tuple[Tensor, Lattice]]:
     """The half-lattice transform of each plane."""
     pixel, period = float(window.pixel), scheme.period_px
     planes = ((window.luma, scheme.luma, pixel), (window.chroma, scheme.chroma, 2.0 * pixel))
@@ -76,7 +74,7 @@ def _straightened(plane: Tensor, matrix: Matrix, pixel: float, spacing: float) -
     low, high = places.min(axis=1), places.max(axis=1)
     counts = [int(np.clip(np.ceil((b - a) / spacing), 1, _MOST_SAMPLES)) for a, b in zip(low, high, strict=True)]
     across, down = (a + pixel_centres(n, spacing, plane.device) for a, n in zip(low, counts, strict=True))
-    back = np.linalg.inv(matrix)
+    back: Matrix = np.linalg.inv(matrix).astype(np.float64)
     fine = int(spacing * np.abs(np.linalg.det(back[:2, :2])) ** 0.5 / pixel)
     source = avg_pool2d(plane[None, None], fine) if fine >= 2 else plane[None, None]
     size = (source.shape[3] * pixel * max(fine, 1), source.shape[2] * pixel * max(fine, 1))

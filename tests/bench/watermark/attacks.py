@@ -1,6 +1,6 @@
 """The attack matrix: what happens to a published clip, as ffmpeg arguments, so that every method meets the very same attacks.
 
-An attack takes a lossless marked clip to an encoded file. Offsets are drawn from the attack's own name: random, yet the same for all.
+An attack takes a lossless marked clip to an encoded file. Offsets are drawn from the attack's own name: the same for all.
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ class Matrix:
             source = SOURCES[clip](self._seconds)
             started = time.process_time()
             marked = method.mark(source)
-            (folder / "embed.json").write_text(json.dumps({"embed_cpu_s": time.process_time() - started, "frames": len(source.y)}))
+            (folder / "embed.json").write_text(
+                json.dumps({"embed_cpu_s": time.process_time() - started, "frames": len(source.y)})
+            )
             save_lossless(marked, path)
         return path
 

@@ -129,7 +129,9 @@ class InvisibleWatermark:
         rgb = to_rgb(batch).rgb.numpy()
         encoder = _package().WatermarkEncoder()
         encoder.set_watermark("bits", self._message)
-        marked = np.stack([encoder.encode(np.ascontiguousarray(frame[:, :, ::-1]), self.method, **self._options) for frame in rgb])
+        marked = np.stack(
+            [encoder.encode(np.ascontiguousarray(frame[:, :, ::-1]), self.method, **self._options) for frame in rgb]
+        )
         change = marked[..., ::-1].astype(np.float32) - rgb
         factor = self.scale if self.scale is not None and self.method == "rivaGan" else 1.0
         pixels = torch.from_numpy(np.clip(np.round(rgb + factor * change), 0, 255).astype(np.uint8))

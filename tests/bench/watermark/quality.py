@@ -41,8 +41,9 @@ def compare(plain: Path, marked: Path) -> dict[str, float]:
 
 
 def _mean(stats: Path, label: str) -> float:
-    values = [float(word.removeprefix(label)) for line in stats.read_text().splitlines() for word in line.split() if word.startswith(label)]
-    finite = [min(value, 99.0) for value in values]
+    """Mean over frames of one value of a stats file; 99 stands for no difference at all."""
+    words = [word for line in stats.read_text().splitlines() for word in line.split() if word.startswith(label)]
+    finite = [min(float(word.removeprefix(label)), 99.0) for word in words]
     return round(sum(finite) / len(finite), 4)
 
 
@@ -52,6 +53,8 @@ def bit_rate_cost(plain: Path, marked: Path) -> dict[str, float]:
         sizes, seconds = [], []
         for source in (plain, marked):
             encoded = Path(folder) / f"{source.stem}.mp4"
-            seconds.append(ffmpeg(["-i", str(source), "-c:v", "libx264", "-preset", "medium", "-crf", "23", "-threads", "1", str(encoded)]))
+            seconds.append(
+                ffmpeg(["-i", str(source), "-c:v", "libx264", "-preset", "medium", "-crf", "23", "-threads", "1", str(encoded)])
+            )
             sizes.append(encoded.stat().st_size)
     return {"bit_rate_cost_percent": round(100.0 * (sizes[1] / sizes[0] - 1.0), 2), "x264_medium_s": round(seconds[0], 3)}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import islice
 from typing import Literal
 
 from media.frames import FrameBatch
@@ -24,7 +25,7 @@ Strength = Literal["strong", "weak", "none"]
 Seconds = tuple[tuple[float, float], ...]
 WINDOW_S = 1.0
 LOOKS_PER_S = 6.25
-_BLOCK_WINDOWS = 8
+_BLOCK_WINDOWS, _FIRST_WINDOWS = 10, 3  # seconds searched as one; fewer at first when one answer is enough
 _STRONG_MARGIN = 30.0
 _SEGMENT_EVIDENCE = 6.0 * math.log(10.0)  # a second counts at one chance in a million, shared by all seconds
 _MOST_MARKS = 8
@@ -95,28 +96,25 @@ class Detector:
         self._issued = IssuedWords(issued_ids) if issued_ids else None
 
     def detect(self, batches: Iterable[FrameBatch], *, until_found: bool = False) -> Detection:
-        """Searches a stream in blocks of eight seconds and follows every mark found through the rest.
+        """Searches a stream in blocks of ten seconds and follows every mark found through the rest.
 
         until_found: stop reading at the first accepted answer; `segments` then ends there. Memory does not grow with length,
         but for a few numbers per second.
         """
         hunt = _Hunt(self._rings, self._issued)
-        for block in _blocks(windows(batches, window_s=WINDOW_S, looks_per_s=self._looks_per_s)):
+        stream = windows(batches, window_s=WINDOW_S, looks_per_s=self._looks_per_s)
+        for block in _blocks(stream, first=_FIRST_WINDOWS if until_found else _BLOCK_WINDOWS):
             hunt.look_at(block)
             if until_found and hunt.trails:
                 break
         return hunt.detection()
 
 
-def _blocks(stream: Iterator[Window]) -> Iterator[list[Window]]:
-    block: list[Window] = []
-    for window in stream:
-        block.append(window)
-        if len(block) == _BLOCK_WINDOWS:
-            yield block
-            block = []
-    if block:
+def _blocks(stream: Iterator[Window], first: int) -> Iterator[list[Window]]:
+    size = first
+    while block := list(islice(stream, size)):
         yield block
+        size = _BLOCK_WINDOWS
 
 
 @dataclass
@@ -206,25 +204,39 @@ class _Hunt:
 
     def detection(self) -> Detection:
         """What was found after all."""
+        answer = self._answer(self.trails[0].match if self.trails else self._best)
+        if not self.trails:
+            return answer
         marks = tuple(trail.mark(self._count) for trail in self.trails)
-        match = self.trails[0].match if self.trails else self._best
-        first = marks[0] if marks else None
-        spare = match.evidence - match.required if match else 0.0
+        first = marks[0]
+        return replace(
+            answer,
+            found=True,
+            payload=first.payload,
+            key_name=first.key_name,
+            scheme=first.scheme,
+            geometry=first.geometry,
+            segments=first.segments,
+            strength="strong" if answer.log_evidence - answer.required_log_evidence >= _STRONG_MARGIN else "weak",
+            marks=marks,
+        )
+
+    def _answer(self, match: Match | None) -> Detection:
+        """What was tried, and how near the strongest answer came."""
         return Detection(
-            found=bool(marks),
-            payload=first.payload if first else None,
-            key_name=first.key_name if first else None,
-            scheme=first.scheme if first else self._searchers[0].scheme.version,
+            found=False,
+            payload=None,
+            key_name=None,
+            scheme=self._searchers[0].scheme.version,
             log_evidence=match.evidence if match else 0.0,
             required_log_evidence=match.required if match else math.inf,
             false_match_probability=false_match_probability(match.evidence, match.searched) if match else 1.0,
             candidates=sum(searcher.candidates for searcher in self._searchers),
             windows=sum(searcher.windows for searcher in self._searchers),
             seconds=self._count,
-            geometry=first.geometry if first else None,
-            segments=first.segments if first else (),
-            strength=("strong" if spare >= _STRONG_MARGIN else "weak") if first else "none",
-            marks=marks,
+            geometry=None,
+            segments=(),
+            strength="none",
         )
 
 

@@ -19,43 +19,30 @@ _CFAR_BINS = 21
 _POWER_LIMIT = 6.0
 _TAPER_SHARE = 0.12
 _CHUNK = 4096
-_BLUR_BINS = 5
 _LOW_SHARE = 0.62  # of the highest frequency: coarse searches look at these bins only
 _STEPS = (0.004, 0.002, 0.001, 0.0004)
-LEAST_SCALE = 0.38  # of the tile's own size
+LEAST_SCALE, MOST_SCALE = 0.38, 2.4  # of the tile's own size
 _TRIES = torch.arange(-3, 4, dtype=torch.float64)
 
 
 class LatticeSpectrum:
-    """Power spectra of a window's residuals, over their surroundings, to be summed at the points that a map predicts.
-
-    `sharp` resolves the whole picture; `blurred` is what smaller parts of it would show, and forgives a projective view.
-    """
+    """Power spectra of a window's residuals, over their surroundings, to be summed at the points that a map predicts."""
 
     def __init__(self, window: Window, scheme: Scheme) -> None:
         self.scheme, self.window = scheme, window
         self.rows = window.rows
 
     @cached_property
-    def _raw(self) -> list[tuple[Tensor, Lattice, float]]:
+    def combs(self) -> list[_Comb]:
+        """Both planes."""
         pixel = float(self.window.pixel)
         planes = ((self.window.luma, self.scheme.luma, pixel), (self.window.chroma, self.scheme.chroma, 2.0 * pixel))
         combs = []
         for plane, lattice, size in planes:
             bins = int(2 ** math.ceil(math.log2(1.4 * max(plane.shape))))
             unit = size * bins / self.scheme.period_px  # spectrum bins from one lattice point to the next, at scale 1
-            combs.append((_power(plane, bins, int(unit * lattice.highest / LEAST_SCALE)), lattice, unit))
+            combs.append(_Comb(_normal(_power(plane, bins, int(unit * lattice.highest / LEAST_SCALE))), lattice, unit))
         return combs
-
-    @cached_property
-    def sharp(self) -> list[_Comb]:
-        """Both planes at full resolution."""
-        return [_Comb(_normal(power), lattice, unit) for power, lattice, unit in self._raw]
-
-    @cached_property
-    def blurred(self) -> list[_Comb]:
-        """Both planes, each point the mean of those around it."""
-        return [_Comb(_normal(_mean(power, _BLUR_BINS)), lattice, unit) for power, lattice, unit in self._raw]
 
     def refined(self, matrix: Matrix, freedom: int) -> Matrix:
         """The 2x2 map nearby that gathers most power; freedom: 1 scale, 2 and aspect, 3 and turn, 4 and shear."""
@@ -63,7 +50,7 @@ class LatticeSpectrum:
         for step in _STEPS:
             for parameter in (*range(freedom), *range(freedom)):
                 tries = torch.from_numpy(np.stack([_nudged(best, parameter, step * float(i)) for i in _TRIES]))
-                best = tries[int(score(self.sharp, tries, exact=True).argmax())].numpy()
+                best = tries[int(score(self.combs, tries, exact=True).argmax())].numpy()
         return best
 
 
@@ -110,6 +97,19 @@ def score(combs: Sequence[_Comb], matrices: Tensor, *, low: bool = False, exact:
         count = sum(points for _, points in sums)
         parts.append((sum((values for values, _ in sums), torch.zeros((), device=device)) - count) / math.sqrt(count))
     return torch.cat(parts)
+
+
+def scales_of(spectrum: LatticeSpectrum, step: float) -> Sequence[float]:
+    """Geometric steps over the scales searched; larger pictures are made with larger tiles."""
+    most = MOST_SCALE * max(1.0, spectrum.rows / spectrum.scheme.reference_rows)
+    count = math.ceil(math.log(most / LEAST_SCALE) / step)
+    return [LEAST_SCALE * math.exp(i * step) for i in range(count + 1)]
+
+
+def maps_of(scales: Sequence[float], aspects: Sequence[float] | Matrix, turns: Sequence[float] | Matrix) -> Tensor:
+    """All combinations as 2x2 maps: float64 (M, 2, 2)."""
+    shapes = torch.from_numpy(np.stack([linear(1.0, aspect, turn, 0.0) for aspect in aspects for turn in turns]))
+    return (shapes[None] / torch.tensor(scales, dtype=torch.float64)[:, None, None, None]).reshape(-1, 2, 2)
 
 
 def _nudged(matrix: Matrix, parameter: int, amount: float) -> Matrix:

@@ -138,6 +138,7 @@ class Searcher:
 
     def _match(self, pose: Pose, payload: int | None, codeword: Floats, *, ids: int | None) -> Match:
         searched = statistic.log_searched(ids=ids, keys=self._keys_tried, windows=self.windows)
+        searched += math.log(2.0) if self._issued else 0.0  # decoded freely, and compared with the issued ids
         required = statistic.required_evidence(searched)
         evidence = pose.evidence(codeword)
         return Match(

@@ -26,7 +26,7 @@ KEY_NAME = "studio/2026-11"
 SYNC_NAME = "sync"
 PAYLOAD = 0x0123456789ABCDEF
 ISSUED = 100_000
-_SAMPLED_FRAMES = 12  # of a clip, for methods that look at single frames
+_SAMPLED_FRAMES = {"dwtDct": 12, "dwtDctSvd": 12, "rivaGan": 3}  # of a clip; a network on every frame would take hours
 
 
 class Method(Protocol):
@@ -141,7 +141,7 @@ class InvisibleWatermark:
         frames = [FrameBatch(p, b.timestamps_s[i : i + 1]) for b in read_planes(path) for i, p in enumerate(_planes(b))]
         decoder = _package().WatermarkDecoder("bits", self.bits)
         votes = []
-        for index in np.linspace(0, len(frames) - 1, min(_SAMPLED_FRAMES, len(frames))).astype(int):
+        for index in np.linspace(0, len(frames) - 1, min(_SAMPLED_FRAMES[self.method], len(frames))).astype(int):
             bgr = np.ascontiguousarray(to_rgb(frames[index]).rgb[0].numpy()[:, :, ::-1])
             if bgr.shape[0] * bgr.shape[1] >= 256 * 256:
                 votes.append(np.asarray(decoder.decode(bgr, self.method, **self._options), dtype=np.float64))

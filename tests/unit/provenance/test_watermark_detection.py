@@ -217,7 +217,7 @@ def test_seconds_that_were_cut_in_from_elsewhere_are_told_apart() -> None:
     assert detection.segments == ((pytest.approx(1.0, abs=0.16), pytest.approx(3.0, abs=0.16)),)
 
 
-def test_one_marked_second_in_eight_is_found() -> None:
+def test_one_marked_second_among_foreign_ones_is_found() -> None:
     clip, foreign = marked(clips.portrait, 4.0), clips.portrait(4.0)
     around = foreign.then(foreign)
     spliced = around.cut(0, 125).then(clip.cut(0, 25)).then(around.cut(0, 50))

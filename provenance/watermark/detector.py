@@ -16,6 +16,7 @@ from .geometry import Geometry
 from .issued import IssuedWords
 from .keys import KeyRing
 from .ladder import LADDER, identity
+from .lattice import LatticeSpectrum
 from .residual import Window, windows
 from .schemes import SCHEME_1, SCHEME_2, Scheme
 from .search import Match, Searcher, pose_at
@@ -181,14 +182,11 @@ class _Hunt:
 
     def _search(self, block: Sequence[Window]) -> _Trail | None:
         """The windows as a whole on every rung; failing that, one by one as they are, for a mark in few of them."""
-        whole = reduce(Window.plus, block)
-        for searcher in self._searchers:
-            trail = self._accepted(searcher, searcher.search(whole, LADDER))
-            if trail is not None:
-                return trail
-        for window in block if len(block) > 1 else ():
+        tries = [(reduce(Window.plus, block), LADDER), *((window, (identity,)) for window in block if len(block) > 1)]
+        for window, ladder in tries:
+            view = LatticeSpectrum(window, SCHEME_2)  # its lattice is that of scheme 1, only the chips differ
             for searcher in self._searchers:
-                trail = self._accepted(searcher, searcher.search(window, (identity,)))
+                trail = self._accepted(searcher, searcher.search(view, ladder))
                 if trail is not None:
                     return trail
         return None

@@ -27,12 +27,6 @@ class KeyedScheme:
         luma, chroma = (KeyedPlane.of(key, lattice, sync_key) for lattice in (scheme.luma, scheme.chroma))
         return cls(name=name, luma=luma, chroma=chroma)
 
-    @cached_property
-    def pilots(self) -> Floats:
-        """Signs of the key's own chips: float32 (2 x pilot bins of both planes,)."""
-        signs: Floats = np.sign(as_dimensions(np.concatenate([self.luma.pilot, self.chroma.pilot])))
-        return signs
-
 
 @dataclass(frozen=True)
 class SyncGroup:

@@ -6,13 +6,12 @@ Mirrored and quarter-turned pictures need no rung: the lattice falls on itself, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 
 import numpy as np
 from torch import Tensor
 
 from .geometry import Geometry
-from .lattice import LatticeSpectrum, maps_of, scales_of, score
+from .lattice import LatticeSpectrum, Rung, maps_of, scales_of, score
 from .views import projective
 
 _MOST_TURN = math.pi / 4.0
@@ -43,7 +42,6 @@ def scale_and_turn(spectrum: LatticeSpectrum) -> list[Geometry]:
     return _found(spectrum, maps_of(scales_of(spectrum, 0.006), [0.0], turns), freedom=4, count=3, low=True)
 
 
-Rung = Callable[[LatticeSpectrum], Sequence[Geometry]]
 LADDER: tuple[Rung, ...] = (identity, uniform_scale, scale_and_aspect, scale_and_turn, projective)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from .geometry import Matrix, linear
+from .geometry import Geometry, Matrix, linear
 from .residual import Window
 from .schemes import Lattice, Scheme
 
@@ -31,6 +31,13 @@ class LatticeSpectrum:
     def __init__(self, window: Window, scheme: Scheme) -> None:
         self.scheme, self.window = scheme, window
         self.rows = window.rows
+        self._climbed: dict[Rung, Sequence[Geometry]] = {}
+
+    def climb(self, rung: Rung) -> Sequence[Geometry]:
+        """What a rung of the ladder proposes; worked out once, for all schemes of this lattice."""
+        if rung not in self._climbed:
+            self._climbed[rung] = rung(self)
+        return self._climbed[rung]
 
     @cached_property
     def combs(self) -> list[_Comb]:
@@ -52,6 +59,9 @@ class LatticeSpectrum:
                 tries = torch.from_numpy(np.stack([_nudged(best, parameter, step * float(i)) for i in _TRIES]))
                 best = tries[int(score(self.combs, tries, exact=True).argmax())].numpy()
         return best
+
+
+Rung = Callable[[LatticeSpectrum], Sequence[Geometry]]
 
 
 class _Comb:

@@ -13,7 +13,8 @@ _DARK_FLOOR = 0.25
 _DARK_BELOW, _DARK_SPAN = 8.0, 40.0  # full strength from code value 48 up; the floor is reached near black
 _ACTIVITY_FULL = 12.0
 _ACTIVITY_GAIN = 1.2
-_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.65, 1.1  # blue and yellow mottle shows first on flat grey
+_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.6, 1.1  # blue and yellow mottle shows first on flat grey, most on flat white
+_BRIGHT_ABOVE, _BRIGHT_SPAN, _CHROMA_IN_BRIGHT = 160.0, 50.0, 0.6
 _SCALE_RANGE = (0.4, 1.2)  # a frame that is mostly dark or moves is not made up for elsewhere
 # A still tile over what moves is coded anew in every frame and seen as a dirty window; harsh encoders drop it there anyway.
 _MOVING_FLOOR, _MOVING_HALF = 0.35, 1.1
@@ -43,7 +44,8 @@ def mask_of(frame: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms
     light = ((mean - _DARK_BELOW) / _DARK_SPAN).clamp(_DARK_FLOOR, 1.0)
     activity = (calm / _ACTIVITY_FULL).clamp_max(1.0)
     shape = light * still * (1.0 + _ACTIVITY_GAIN * activity)
-    tint = light * still * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
+    white = 1.0 - (1.0 - _CHROMA_IN_BRIGHT) * ((mean - _BRIGHT_ABOVE) / _BRIGHT_SPAN).clamp(0.0, 1.0)
+    tint = light * still * white * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
     scale = (1.0 / shape.square().mean().sqrt()).clamp(*_SCALE_RANGE)
     height, width = frame.shape
     return Mask(

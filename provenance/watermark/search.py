@@ -16,8 +16,7 @@ from .codec import Floats
 from .geometry import SYMMETRIES, Geometry
 from .issued import IssuedWords
 from .keys import KeyedScheme, KeyRing, SyncGroup, payload_dimensions, pilot_dimensions
-from .ladder import Rung
-from .lattice import LatticeSpectrum
+from .lattice import LatticeSpectrum, Rung
 from .residual import Window
 from .schemes import Scheme
 from .spectrum import Readings
@@ -40,7 +39,6 @@ class Pose:
     rank: float
     luma: Floats
     chroma: Floats
-    pilots: Floats
 
     @cached_property
     def soft(self) -> Floats:
@@ -49,9 +47,8 @@ class Pose:
         return soft
 
     def evidence(self, codeword: Floats) -> float:
-        """L of a code word and of the key's own chips at this pose, in nats."""
-        values = np.concatenate([self.luma, self.chroma, self.pilots])
-        return statistic.log_evidence(values, float(self.soft @ codeword) + float(self.pilots @ self.keyed.pilots))
+        """L of a code word at this pose, in nats. The key's own chips do not count: they would speak for any id of that key."""
+        return statistic.log_evidence(np.concatenate([self.luma, self.chroma]), float(self.soft @ codeword))
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,13 @@ class Searcher:
         self.windows = 0
         self.candidates = 0
 
-    def search(self, window: Window, ladder: Sequence[Rung]) -> Match | None:
+    def search(self, view: LatticeSpectrum, ladder: Sequence[Rung]) -> Match | None:
         """Climbs the ladder until an answer is accepted; else the strongest answer of all rungs, None without any key."""
         self.windows += 1
-        view = LatticeSpectrum(window, self.scheme)
         best: Match | None = None
         poses: list[Pose] = []
         for rung in ladder:
-            climbed = self._poses(window, rung(view))
+            climbed = self._poses(view.window, view.climb(rung))
             poses += climbed
             for match in self._decodes(climbed):
                 best = _stronger(best, match)
@@ -115,7 +111,6 @@ class Searcher:
                 rank=float(np.hypot(place.sync, max(agreement, 0.0))),
                 luma=payload_dimensions(place.luma, scheme.luma),
                 chroma=payload_dimensions(place.chroma, scheme.chroma),
-                pilots=pilots,
             )
 
     def _decodes(self, poses: Sequence[Pose]) -> Iterator[Match]:
@@ -233,5 +228,4 @@ def pose_at(window: Window, scheme: Scheme, keyed: KeyedScheme, geometry: Geomet
         rank=0.0,
         luma=payload_dimensions(luma, scheme.luma),
         chroma=payload_dimensions(chroma, scheme.chroma),
-        pilots=np.concatenate([pilot_dimensions(luma, scheme.luma), pilot_dimensions(chroma, scheme.chroma)]),
     )

@@ -11,7 +11,7 @@ by Markov's inequality on exp(lambda t) and the independence of the coins,
     P(t >= T) <= exp(-lambda T) prod E exp(lambda s_i c_i y_i) = exp(-(lambda T - sum ln cosh(lambda y_i))),
 
 so P(t >= T) <= exp(-L(T)) with L(T) the maximum over lambda (Chernoff 1952). Because L rises with T, P(L(t) >= x) <= exp(-x): the
-evidence is its own bound. The dimensions of the key's pilots are part of y, as they are signed by the same key.
+evidence is its own bound. Pilots are no part of y: they would speak for every id of their key, right or wrong.
 
 A search looks at many words and takes the best. By the union bound its chance of a false answer is at most exp(-x) times the
 number of (place, word, key) triples: at most 64 places a window, 2^64 words of a free decode or the ids that were issued, and

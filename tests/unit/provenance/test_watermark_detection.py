@@ -204,6 +204,12 @@ def test_two_marks_in_one_clip_are_told_apart_by_second() -> None:
     assert stretches[77] == ((pytest.approx(2.0, abs=0.17), pytest.approx(4.0, abs=0.17)),)
 
 
+def test_a_weak_mark_of_an_unlisted_id_is_not_taken_for_a_listed_one() -> None:
+    weak = clips.through(marked(clips.portrait, strength=0.4), crf=28)
+    detection = search(weak, ids=list(range(1, 4000)))
+    assert not detection.found or detection.payload == PAYLOAD
+
+
 def test_an_id_outside_the_issued_ones_is_still_read() -> None:
     assert is_ours(search(marked(clips.bikes), ids=[1, 2, 3]))
 

@@ -115,6 +115,7 @@ def _blocks(stream: Iterator[Window], first: int) -> Iterator[list[Window]]:
     size = first
     while block := list(islice(stream, size)):
         yield block
+        block.clear()  # whoever asked is done with it: two blocks at a time would double the memory
         size = _BLOCK_WINDOWS
 
 

@@ -115,10 +115,10 @@ def test_pictures_larger_than_the_analysis_are_read() -> None:
     assert detection.geometry.scale_y == 2.0
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", [clips.portrait, clips.bikes])
 def test_unmarked_video_is_never_found(source: Source) -> None:
     keys = {f"key {i}": derive_key(MASTER, f"other/{i}") for i in range(4)}
-    detection = search(source(2.0), keys)
+    detection = search(source(1.0), keys)
     assert not detection.found
     assert (detection.payload, detection.key_name, detection.segments, detection.strength) == (None, None, (), "none")
     assert detection.false_match_probability > 1e-6
@@ -129,7 +129,7 @@ def test_unmarked_video_is_never_found(source: Source) -> None:
 @pytest.mark.parametrize("source", [clips.portrait, clips.bikes])
 def test_a_wrong_key_finds_nothing_in_marked_video(source: Source) -> None:
     keys = {f"key {i}": derive_key(MASTER, f"other/{i}") for i in range(2)}
-    assert not search(marked(source), keys, ids=[PAYLOAD]).found
+    assert not search(marked(source, 1.0), keys, ids=[PAYLOAD]).found
 
 
 def test_the_right_key_is_named_among_others() -> None:
@@ -294,7 +294,7 @@ def test_memory_does_not_grow_with_the_length_of_the_clip() -> None:
     alive: list[int] = []
 
     def stream() -> Iterator[FrameBatch]:
-        for i in range(100):
+        for i in range(70):
             y = torch.randint(100, 140, (8, 256, 256), generator=generator, dtype=torch.uint8)
             c = torch.full((8, 128, 128), 128, dtype=torch.uint8)
             yield FrameBatch(pixels=YuvPlanes(y=y, u=c, v=c), timestamps_s=(torch.arange(8) + 8 * i).double() / 25.0)
@@ -303,5 +303,5 @@ def test_memory_does_not_grow_with_the_length_of_the_clip() -> None:
 
     detection = detector().detect(embedder().embed(stream()))
     assert is_ours(detection)
-    assert detection.seconds == 32
-    assert max(alive) <= 20
+    assert detection.seconds == 22
+    assert max(alive) <= 15

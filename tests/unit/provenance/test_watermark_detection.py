@@ -303,5 +303,5 @@ def test_memory_does_not_grow_with_the_length_of_the_clip() -> None:
 
     detection = detector().detect(embedder().embed(stream()))
     assert is_ours(detection)
-    assert detection.seconds == 22
+    assert detection.seconds == 23
     assert max(alive) <= 15

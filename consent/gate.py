@@ -12,24 +12,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from django.conf import settings
 from django.utils import timezone
 
 from consent import policy, selectors
+from consent.comparison import compare, shows
 from consent.errors import ConsentError
-from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, band_of, load_engine
+from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, load_engine
 from consent.faces.observed import CountedBy, ObservedFace, Side
-from consent.faces.tracks import SAMPLE_EVERY_FRAMES
 from consent.models import Consent
 from consent.policy import Decision, FaceDecision, FaceView, Outcome, Reason, Request, Verdict
-from consent.snapshots import Snapshot
+from consent.snapshots import Snapshot, is_bound
 from consent.wording import FIX
-
-BLIND_FRAMES_MAX = 30  # a second in which nobody saw who it is goes to a person
-UNVOUCHED_SHARE_MAX = 0.2  # of a person's frames: many short moments in which nobody saw who it is add up
-WINDOW_FRAMES = 16
-WINDOW_SAMPLES = 3  # judged together, so that somebody else inside a track cannot hide in the mean
 
 
 class ConsentRefused(ConsentError):
@@ -48,8 +42,7 @@ class Assessment:
 
     decision: Decision
     request: Request
-    portrait_sha256: str
-    driver_sha256: str
+    inputs: Mapping[str, str]
     engine_id: str
     decided_at: datetime
 
@@ -69,9 +62,7 @@ class Assessment:
 
     def snapshot(self) -> dict[str, Any]:
         """The decision as JSON, to be stored with the job: no scores, no embeddings, no names."""
-        return Snapshot.of(
-            self.decision, self.request, self.portrait_sha256, self.driver_sha256, self.engine_id, self.decided_at
-        ).to_json()
+        return Snapshot.of(self.decision, self.request, self.inputs, self.engine_id, self.decided_at).to_json()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,30 +99,29 @@ def assess(
     named: Mapping[str, UUID],
     observed: Sequence[ObservedFace],
     extra_reasons: Sequence[Reason] = (),
-    portrait_sha256: str,
-    driver_sha256: str,
+    inputs: Mapping[str, str],
     now: datetime | None = None,
     engine: FaceEngine | None = None,
 ) -> Assessment:
     """Decide a job: each observed face against the one consent that `named` gives for it.
 
-    The digests are those of the normalised files that `observed` was seen in. Raises what the engine and the templates raise:
-    no answer is no permission.
+    inputs: SHA-256 of each normalised file that `observed` was seen in, by the part of a face's name before its colon.
+    Raises what the engine and the templates raise: no answer is no permission.
     """
     moment = now or timezone.now()
     matcher = engine or face_engine()
     request = Request(studio_id, purpose, frozenset(territories), declared_fictional)
     templates = _Templates(matcher, moment)
-    consents = selectors.consents_by_id(ids=named.values())
+    consents = selectors.consents_by_id(ids=[*named.values(), *_recorded_under(observed)])
     views = [_view(face, named, consents, templates, request) for face in observed]
     extra = [
         *extra_reasons,
         *policy.commercial_model_reason(purpose, model_allows=matcher.model.commercial_use),
         *_names_without_face(named, observed),
-        *_unbound(portrait_sha256, driver_sha256),
+        *_unbound(inputs, observed),
     ]
     decision = policy.decide(request, views, moment, extra)
-    return Assessment(decision, request, portrait_sha256, driver_sha256, matcher.model.id, moment)
+    return Assessment(decision, request, inputs, matcher.model.id, moment)
 
 
 def require_not_refused(assessment: Assessment) -> Assessment:
@@ -141,10 +131,9 @@ def require_not_refused(assessment: Assessment) -> Assessment:
     return assessment
 
 
-def require_same_files(*, decision_snapshot: Mapping[str, Any], portrait_sha256: str, driver_sha256: str) -> None:
-    """Check that the normalised files about to be rendered are those decided on. Raises ConsentRefused."""
-    snapshot = _read(decision_snapshot)
-    if (snapshot.portrait_sha256, snapshot.driver_sha256) != (portrait_sha256, driver_sha256):
+def require_same_files(*, decision_snapshot: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    """Check that the normalised files about to be rendered are those decided on, all and no other. Raises ConsentRefused."""
+    if dict(_read(decision_snapshot).inputs) != dict(inputs):
         raise _refused([Reason("changed_input", FIX["changed_input"])])
 
 
@@ -158,7 +147,7 @@ def require_still_standing(*, decision_snapshot: Mapping[str, Any], now: datetim
     """
     snapshot = _read(decision_snapshot)
     moment = now or timezone.now()
-    consents = selectors.consents_by_id(ids=[face.consent_id for face in snapshot.faces if face.consent_id], lock=lock)
+    consents = selectors.consents_by_id(ids=snapshot.consent_ids, lock=lock)
     # the pixels were judged before; what they said is kept, what the consent says is asked again
     views = [_standing_view(face, consents) for face in snapshot.faces]
     decision = policy.decide(snapshot.request, views, moment)
@@ -192,6 +181,15 @@ def require_same_faces(
     return [reason.as_dict() for reason in problems if reason not in strangers]
 
 
+def require_performer(*, decision_snapshot: Mapping[str, Any], face: str) -> UUID:
+    """Return the consent of a driving face that a stored decision covers beyond doubt. Raises ConsentRefused for any other."""
+    for decided in _read(decision_snapshot).faces:
+        seen = decided.side is Side.DRIVER and decided.recorded_under is None
+        if decided.face == face and seen and decided.outcome is Outcome.COVERED and decided.consent_id:
+            return decided.consent_id
+    raise _refused([Reason("not_a_cleared_performer", FIX["not_a_cleared_performer"].format(face=face), face)])
+
+
 def _cleared_templates(portraits: Sequence[FaceDecision], templates: _Templates) -> list[Embedding]:
     consents = selectors.consents_by_id(ids=[face.consent_id for face in portraits if face.consent_id])
     opened = [templates.of(consent) for consent in consents.values()]
@@ -220,8 +218,6 @@ def propose(
 
 
 def _proposal(face: ObservedFace, given: Sequence[Consent], templates: _Templates, request: Request) -> UUID | None:
-    if face.embedding is None:
-        return None
     fits = _fitting(face, given, templates)
     if len({consent.person_id for consent in fits}) != 1:
         return None  # nobody, or several people: the studio has to say who it is
@@ -229,7 +225,12 @@ def _proposal(face: ObservedFace, given: Sequence[Consent], templates: _Template
 
 
 def _fitting(face: ObservedFace, given: Sequence[Consent], templates: _Templates) -> list[Consent]:
-    """Return the consents whose person the face matches."""
+    """Return the consents whose person the face matches, or whose motion the template is."""
+    if face.recorded_under is not None:
+        performers = {origin.person_id for origin in selectors.consents_by_id(ids=[face.recorded_under]).values()}
+        return [consent for consent in given if consent.person_id in performers]
+    if face.embedding is None:
+        return []
     return [consent for consent in given if _matches(face, templates.of(consent), templates.engine)]
 
 
@@ -244,65 +245,47 @@ def _matches(face: ObservedFace, template: Embedding | None, engine: FaceEngine)
     return template is not None and compare(face, template, engine) is Band.MATCH
 
 
-def compare(face: ObservedFace, template: Embedding, engine: FaceEngine) -> Band:
-    """Return the band of a face: its mean decides; a look beyond review, a window beyond match or blind frames pull it down."""
-    if face.embedding is None or face.samples is None or not len(face.samples):
-        return Band.NONE
-    limits = engine.model.thresholds
-    band = band_of(engine.distance(face.embedding, template), limits)
-    looks = [band_of(engine.distance(sample, template), limits) for sample in face.samples]
-    if band is Band.NONE or Band.NONE in looks:
-        return Band.NONE
-    unsure = any(
-        band_of(engine.distance(mean, template), limits) is not Band.MATCH for mean in windows(face.samples, face.sampled_at)
-    )
-    return Band.REVIEW if unsure or _blind(face) else band
-
-
-def _blind(face: ObservedFace) -> bool:
-    """Whether too many frames show somebody that no look vouches for."""
-    return face.blind_frames > BLIND_FRAMES_MAX or face.unvouched_frames > UNVOUCHED_SHARE_MAX * face.frames
-
-
-def windows(samples: np.ndarray[Any, np.dtype[np.float64]], sampled_at: Sequence[int] = ()) -> list[Embedding]:
-    """Return the means over neighbouring samples (K, D): at least three, over at least WINDOW_FRAMES frames; of all when fewer.
-
-    sampled_at: their frames; without it they count as regular. Looks close together are noisy alike, so time matters too.
-    """
-    count = len(samples)
-    at = list(sampled_at) if len(sampled_at) == count else [number * SAMPLE_EVERY_FRAMES for number in range(count)]
-    whole = [
-        (start, end)
-        for start in range(count)
-        for end in range(start + WINDOW_SAMPLES, count + 1)
-        if at[end - 1] - at[start] >= WINDOW_FRAMES
-    ]
-    smallest = [pair for pair in whole if (pair[0], pair[1] - 1) not in whole or (pair[0] + 1, pair[1]) not in whole]
-    return [samples[start:end].mean(axis=0) for start, end in smallest] or [samples.mean(axis=0)]
-
-
 def _view(
     face: ObservedFace, named: Mapping[str, UUID], consents: Mapping[UUID, Consent], templates: _Templates, request: Request
 ) -> FaceView:
-    doubtful = face.counted_by is CountedBy.DOUBT
+    origin = _origin_of(face, consents)
     view = FaceView(
-        face.name, face.side, matchable=face.embedding is not None, hidden=face.hidden, doubtful=doubtful, note=face.note
+        face.name,
+        face.side,
+        matchable=face.embedding is not None or face.recorded_under is not None,
+        hidden=face.hidden,
+        doubtful=face.counted_by is CountedBy.DOUBT,
+        note=face.note,
+        recorded=face.recorded_under is not None,
+        origin=selectors.view_of(origin) if origin else None,
     )
     if face.name not in named:
         return replace(view, known_as=_known_as(face, templates, request))
     consent = consents.get(named[face.name])
     if consent is None or consent.studio_id != request.studio_id:
         return replace(view, named=True)  # another studio's template is not even opened
-    view = replace(view, named=True, consent=selectors.view_of(consent))
-    if view.consent is None or policy.standing_of(request, face.side, view.consent, templates.now) is not None:
-        return view  # a consent that does not stand is refused unseen: nobody is compared without need
-    template = templates.of(consent)
-    return view if template is None else replace(view, band=compare(face, template, templates.engine))
+    terms = selectors.view_of(consent)
+    # a consent that does not stand is refused unseen: nobody is compared without need
+    stands = policy.standing_of(request, face.side, terms, templates.now) is None
+    return replace(view, named=True, consent=terms, band=_band_of(face, consent, origin, templates) if stands else None)
+
+
+def _origin_of(face: ObservedFace | FaceDecision, consents: Mapping[UUID, Consent]) -> Consent | None:
+    """Return the consent that a face's motion template was recorded under."""
+    return consents.get(face.recorded_under) if face.recorded_under else None
+
+
+def _band_of(face: ObservedFace, named: Consent, origin: Consent | None, templates: _Templates) -> Band | None:
+    """Return how a face compares with the person of its named consent, None for want of a face template."""
+    if face.recorded_under is not None:  # there is no picture to compare: the signed file says whose motion it is
+        return Band.MATCH if origin and origin.person_id == named.person_id else Band.NONE
+    template = templates.of(named)
+    return None if template is None else compare(face, template, templates.engine)
 
 
 def _known_as(face: ObservedFace, templates: _Templates, request: Request) -> tuple[UUID, ...]:
     """Return, for an unnamed face, the consent to name for each of the studio's own people that it matches."""
-    if face.hidden or face.embedding is None:
+    if face.hidden:
         return ()
     by_person: dict[UUID, list[Consent]] = {}
     # ended consents too: who withdrew is not nobody, and cannot be declared fictional
@@ -314,6 +297,7 @@ def _known_as(face: ObservedFace, templates: _Templates, request: Request) -> tu
 def _standing_view(face: FaceDecision, consents: Mapping[UUID, Consent]) -> FaceView:
     bands = {Outcome.COVERED: Band.MATCH, Outcome.AMBIGUOUS: Band.REVIEW}
     consent = consents.get(face.consent_id) if face.consent_id else None
+    origin = _origin_of(face, consents)
     return FaceView(
         face.face,
         face.side,
@@ -322,26 +306,22 @@ def _standing_view(face: FaceDecision, consents: Mapping[UUID, Consent]) -> Face
         band=bands.get(face.outcome, Band.NONE),
         hidden=face.outcome is Outcome.HIDDEN,
         doubtful=face.outcome is Outcome.DOUBTFUL,
+        recorded=face.recorded_under is not None,
+        origin=selectors.view_of(origin) if origin else None,
     )
+
+
+def _recorded_under(observed: Sequence[ObservedFace]) -> list[UUID]:
+    return [face.recorded_under for face in observed if face.recorded_under is not None]
 
 
 def _rendered_problem(face: ObservedFace, cleared: Sequence[Embedding], engine: FaceEngine) -> Reason | None:
     if face.embedding is None:
         note = face.note or "no usable view"
         return Reason("rendered_unmatchable", FIX["rendered_unmatchable"].format(face=face.name, detail=note), face.name)
-    if any(_shows(face, template, engine) for template in cleared):
+    if any(shows(face, template, engine) for template in cleared):
         return None
     return Reason("rendered_mismatch", FIX["rendered_mismatch"].format(face=face.name), face.name)
-
-
-def _shows(face: ObservedFace, template: Embedding, engine: FaceEngine) -> bool:
-    """Whether every window of a rendered face stays within the review threshold of one template."""
-    limits = engine.model.thresholds
-    samples = np.empty((0, 0)) if face.samples is None else face.samples
-    bands = (
-        [band_of(engine.distance(mean, template), limits) for mean in windows(samples, face.sampled_at)] if len(samples) else []
-    )
-    return bool(bands) and Band.NONE not in bands
 
 
 def _names_without_face(named: Mapping[str, UUID], observed: Sequence[ObservedFace]) -> list[Reason]:
@@ -349,9 +329,10 @@ def _names_without_face(named: Mapping[str, UUID], observed: Sequence[ObservedFa
     return [Reason("name_without_face", FIX["name_without_face"].format(face=name), name) for name in missing]
 
 
-def _unbound(*digests: str) -> list[Reason]:
+def _unbound(inputs: Mapping[str, str], observed: Sequence[ObservedFace]) -> list[Reason]:
     # a decision that is bound to nothing would hold for any file
-    return [] if all(len(digest) == 64 for digest in digests) else [Reason("changed_input", FIX["changed_input"])]
+    seen_in = {face.name.partition(":")[0] for face in observed}
+    return [] if is_bound(inputs) and seen_in <= set(inputs) else [Reason("changed_input", FIX["changed_input"])]
 
 
 def _read(stored: Mapping[str, Any]) -> Snapshot:

@@ -16,12 +16,13 @@ from consent.faces.engine import Band
 from consent.faces.observed import Side
 from consent.wording import FIX
 
-POLICY_VERSION = "2026-11-1"
+POLICY_VERSION = "2026-11-2"
 
 COMMERCIAL_PURPOSES = frozenset({"film", "advertising", "education", "news", "parody"})
 OTHER_PURPOSES = frozenset({"personal", "research", "internal_test"})
 PURPOSES = COMMERCIAL_PURPOSES | OTHER_PURPOSES
 ATTESTED_PURPOSES = frozenset({"internal_test"})
+LEAD_DRIVER = "driver"  # the part before the colon in the names of its faces; further drivers are driver2, driver3 ...
 WORLD = "001"  # UN M49: the whole world. An empty list of territories grants nothing
 
 
@@ -85,6 +86,7 @@ class Outcome(enum.StrEnum):
     EXPIRED = "expired"
     NOT_STARTED = "not_started"
     OUT_OF_SCOPE = "out_of_scope"
+    TEMPLATE_ENDED = "template_ended"
 
 
 FOR_REVIEW = frozenset({Outcome.AMBIGUOUS, Outcome.DECLARED_FICTIONAL, Outcome.DOUBTFUL})
@@ -151,6 +153,8 @@ class FaceView:
     named: the job names a consent for it. consent: that consent, None when there is none of this id. band: how the face
     compares with that consent's template; None when it was not compared, for want of a template. known_as: for an unnamed face,
     a consent of each of the studio's own people that it matches. doubtful: it may be half a face, or none.
+    recorded: no picture shows it, a motion template that we signed holds its landmarks; origin: the consent it was recorded
+    under, None when there is none of this id. `band` then says whether that is the person of the named consent.
     """
 
     name: str
@@ -163,6 +167,8 @@ class FaceView:
     doubtful: bool = False
     note: str = ""
     known_as: tuple[UUID, ...] = ()
+    recorded: bool = False
+    origin: ConsentView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +186,22 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class FaceDecision:
-    """What was decided for one face. `message` is empty when it is covered."""
+    """What was decided for one face. `message` is empty when it is covered.
+
+    recorded_under: of a motion template, the consent it was recorded under.
+    """
 
     face: str
     side: Side
     outcome: Outcome
     consent_id: UUID | None = None
     message: str = ""
+    recorded_under: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer for a job. `voice` says whether the driver's sound may be carried: every performer's consent covers voice."""
+    """The answer for a job. `voice`: whether the lead driver's sound may be carried, for all who are seen in it agreed to it."""
 
     outcome: Verdict
     faces: tuple[FaceDecision, ...]
@@ -219,7 +229,8 @@ def decide_face(request: Request, face: FaceView, now: datetime) -> FaceDecision
     """Decide one face, in this order: seen at all, named, standing, in scope, same person."""
     outcome, detail = _judge(request, face, now)
     message = "" if outcome is Outcome.COVERED else _fix_of(request, face, outcome).format(face=face.name, detail=detail)
-    return FaceDecision(face.name, face.side, outcome, face.consent.id if face.consent else None, message)
+    consent_id = face.consent.id if face.consent else None
+    return FaceDecision(face.name, face.side, outcome, consent_id, message, face.origin.id if face.origin else None)
 
 
 def _fix_of(request: Request, face: FaceView, outcome: Outcome) -> str:
@@ -242,6 +253,9 @@ def _judge(request: Request, face: FaceView, now: datetime) -> tuple[Outcome, st
     standing = standing_of(request, face.side, face.consent, now)
     if standing is not None:
         return standing
+    ended = origin_problem(face.origin, face.consent) if face.recorded else ""
+    if ended:
+        return Outcome.TEMPLATE_ENDED, ended
     if not face.matchable:
         return Outcome.UNMATCHABLE, face.note or "no usable view"
     return _identity_of(face), ""
@@ -262,6 +276,20 @@ def _identity_of(face: FaceView) -> Outcome:
     if face.band is None:
         return Outcome.NO_TEMPLATE
     return {Band.MATCH: Outcome.COVERED, Band.REVIEW: Outcome.AMBIGUOUS}.get(face.band, Outcome.MISMATCH)
+
+
+def origin_problem(origin: ConsentView | None, named: ConsentView) -> str:
+    """Return what speaks against a motion template recorded under `origin` and used under `named`, in words, or nothing.
+
+    A recording outlives the term of its consent, for another consent of the same person; it does not outlive a withdrawal.
+    """
+    if origin is None or origin.studio_id != named.studio_id:
+        return "the consent it was recorded under is not one of this studio"
+    if origin.state not in {State.GIVEN, State.EXPIRED}:
+        return f"the consent it was recorded under is {origin.state}"
+    if ASSURANCE_ORDER.index(origin.assurance) < ASSURANCE_ORDER.index(named.assurance):
+        return f"it was recorded under a consent that is only {origin.assurance}"
+    return ""
 
 
 def standing_of(request: Request, side: Side, consent: ConsentView, now: datetime) -> tuple[Outcome, str] | None:
@@ -308,8 +336,8 @@ def missing_sides(faces: Sequence[FaceView]) -> tuple[Reason, ...]:
 
 
 def voice_covered(faces: Sequence[FaceView]) -> bool:
-    """Whether the consents named for the driver's faces all cover voice; false without any."""
-    performers = [face for face in faces if face.side is Side.DRIVER]
+    """Whether the consents named for the faces of the lead driver, whose sound is carried, all cover voice; false without any."""
+    performers = [face for face in faces if face.side is Side.DRIVER and face.name.partition(":")[0] == LEAD_DRIVER]
     return bool(performers) and all(face.consent is not None and face.consent.voice for face in performers)
 
 

@@ -31,12 +31,20 @@ FIX: Mapping[str, str] = MappingProxyType(
         "unknown_purpose": "The purpose is not a known one. Choose one of {detail}.",
         "no_face": "No face was found in the {detail}. Send one that shows a face.",
         "name_without_face": "A consent is named for {face}, and there is no such face. Remove it, or run the preflight again.",
-        "second_video_stream": "The driver holds more than one video stream. Export it with a single one and send it again.",
+        "second_video_stream": (
+            "The file of {face} holds more than one video stream. Keep the one with the performance, and export it again."
+        ),
         "model_licence": (
             "The face model in use may not serve the commercial purpose {detail}. "
             "Select the dlib engine, or license another model."
         ),
         "unsupported_decision": "The stored decision cannot be read. Submit the job again.",
+        "template_ended": (
+            "The motion template behind {face} cannot be used: {detail}. Record the performer again under a consent that stands."
+        ),
+        "not_a_cleared_performer": (
+            "{face} is no filmed performer whom the decision of this job covers beyond doubt. Name one of its driving faces."
+        ),
         "changed_input": "The files are not those the decision was made for. Submit the job again.",
         "rendered_mismatch": (
             "{face} of the rendered clip is not one of the people who were cleared. Report this to the operator."

@@ -10,7 +10,7 @@ from generation.models import Job
 from generation.selectors import reasons_of
 from generation.states import Status
 
-FACE_NAME = re.compile(r"(portrait|driver):[0-9]{1,3}")
+FACE_NAME = re.compile(r"(portrait|driver[2-8]?):[0-9]{1,3}")
 IDEMPOTENCY_KEY_CHARACTERS = 128  # longer ones are refused: cut off, two keys could read alike
 
 
@@ -31,7 +31,10 @@ def job_answer(job: Job) -> dict[str, Any]:
         "fps": round(float(Fraction(facts["frame_rate"])), 6) if "frame_rate" in facts else None,
         "frame_rate": facts.get("frame_rate"),
         "seconds": facts.get("seconds"),
-        "bridged": facts.get("bridged_s", []),
+        "cast": [{"face": face, "driver": driver} for face, driver in facts.get("cast", [])],
+        "warnings": facts.get("warnings", []),
+        "bridged": [[warning["start_s"], warning["end_s"]] for warning in facts.get("warnings", [])],
+        "waits_for_start": job.waits_for_start,
         "frames_done": job.frames_done,
         "frames_total": job.frames_total,
         "created": job.created_at.isoformat(),

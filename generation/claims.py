@@ -26,6 +26,8 @@ from generation.transitions import SYSTEM_ACTOR, log_step
 
 logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 1.0
+# cleared, but its studio tries its settings first: no worker takes it before `starting.start_job`
+WAITING = Q(status=states.Status.CLEARED, waits_for_start=True)
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ def claim(*, job_id: uuid.UUID, stage: states.Stage) -> Claim | None:
     """Take the lease of a stage by one conditional UPDATE, or None when there is nothing to take."""
     now, token = timezone.now(), uuid.uuid4()
     free = Q(lease_token=None) | Q(lease_expires_at__lt=now)
-    claimable = Job.objects.filter(free, pk=job_id, stage=stage, status__in=states.CLAIMABLE[stage])
+    claimable = Job.objects.filter(free, pk=job_id, stage=stage, status__in=states.CLAIMABLE[stage]).exclude(WAITING)
     source = claimable.values_list("status", flat=True).first()
     if source is None:
         return None
@@ -141,5 +143,5 @@ def overdue() -> list[tuple[uuid.UUID, states.Stage]]:
     waiting = Job.objects.filter(
         Q(lease_expires_at__lt=now) | Q(lease_token=None, updated_at__lt=now - _lease()),
         status__in=[s for claimable in states.CLAIMABLE.values() for s in claimable],
-    )
+    ).exclude(WAITING)
     return [(pk, states.Stage(stage)) for pk, stage in waiting.values_list("pk", "stage")]

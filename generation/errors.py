@@ -17,6 +17,12 @@ class InvalidRequest(GenerationError):
     code = "invalid_request"
 
 
+class NoMotionTemplate(GenerationError):
+    """A file that is no motion template, or not one that this platform signed."""
+
+    code = "bad_input"
+
+
 class IdempotencyConflict(GenerationError):
     """The same idempotency key came with another request."""
 

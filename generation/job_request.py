@@ -16,7 +16,7 @@ from generation.options import parse_options
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """Everything a studio decides about a job, apart from the two files."""
+    """Everything a studio decides about a job, apart from its files and who moves whom."""
 
     purpose: str
     engine: str
@@ -25,6 +25,7 @@ class JobRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     named_consents: Mapping[str, str] = field(default_factory=dict)
     propose_consents: bool = True
+    wait_for_start: bool = False  # stay cleared, for previews, until somebody starts it
 
 
 def check_request(request: JobRequest, known_engines: Sequence[str]) -> None:
@@ -39,7 +40,12 @@ def check_request(request: JobRequest, known_engines: Sequence[str]) -> None:
     parse_options(request.options)
 
 
-def request_digest(request: JobRequest, portrait_sha256: str, driving_sha256: str) -> str:
-    """SHA-256 over the request and both uploads: equal digests mean the same request."""
-    content = {**asdict(request), "portrait": portrait_sha256, "driving": driving_sha256}
+def request_digest(
+    request: JobRequest, portrait_sha256: str, driving_sha256: str, cast: Sequence[tuple[str, int, int]] = ()
+) -> str:
+    """SHA-256 over the request and all uploads: equal digests mean the same request.
+
+    cast: per member the upload's SHA-256, the driving face and the face it moves.
+    """
+    content = {**asdict(request), "portrait": portrait_sha256, "driving": driving_sha256, "cast": list(cast)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()

@@ -71,6 +71,11 @@ OPTION_RULES: dict[str, Range | Choice] = {
 }
 
 
+OPTION_DEFAULTS: dict[str, Any] = {item.name: item.default for part in (Options, OutputShape) for item in fields(part)} | {
+    "codec": Codec.H264
+}
+
+
 @dataclass(frozen=True, slots=True)
 class JobOptions:
     """What a job's options ask of the engine, of the picture and of the encoder."""

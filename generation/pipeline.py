@@ -106,6 +106,8 @@ def sweep() -> int:
 def _clear_leftovers() -> None:
     """Delete what a worker that died after its job's end, but before tidying up, left on disk."""
     done = Job.objects.filter(pk__in=storage.jobs_with_work(), status__in=[*FINAL, Status.HELD])
-    for job in done.only("pk", "output_path"):
+    for job in done.only("pk", "status", "output_path"):
+        if job.status not in (Status.RELEASED, Status.HELD):
+            storage.clear_motion(job.pk)
         storage.clear_work(job.pk)
         storage.clear_other_outputs(job.pk, keep=storage.resolve(job.output_path) if job.output_path else None)

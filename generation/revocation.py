@@ -64,11 +64,16 @@ def cascade(*, consent_id: uuid.UUID, actor: str) -> Cascade:
 def _jobs_resting_on(consent_id: uuid.UUID) -> list[Job]:
     """The living jobs that name a consent, each locked until the transaction ends."""
     wanted = str(consent_id)
-    alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "named_consents")
-    named = [job.pk for job in alive if wanted in job.named_consents.values()]
+    alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "named_consents", "decision")
+    named = [job.pk for job in alive if wanted in {*job.named_consents.values(), *_recorded_under(job)}]
     # asked for their status only once they are locked: they may have gone on meanwhile
     held = Job.objects.select_for_update().filter(pk__in=named, status__in=[*CANCELLABLE, Status.RELEASED])
     return list(held.order_by("pk").only("pk", "status"))
+
+
+def _recorded_under(job: Job) -> list[str | None]:
+    """The consents that the motion templates of a decided job were recorded under."""
+    return [face.get("recorded_under") for face in (job.decision or {}).get("faces", [])]
 
 
 def consume_withdrawals() -> int:

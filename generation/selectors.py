@@ -58,6 +58,11 @@ def job_of(studio: Studio, job_id: uuid.UUID) -> Job | None:
     return jobs_of(studio).filter(pk=job_id).first()
 
 
+def is_waiting(job: Job) -> bool:
+    """Whether a job is cleared and stays so until its studio starts it."""
+    return job.status == Status.CLEARED and job.waits_for_start
+
+
 def usage_of(studio: Studio) -> dict[str, Any]:
     """How many jobs of a studio stand in each status, and the seconds of clip released and not withdrawn."""
     counts = Job.objects.filter(studio=studio).order_by().values_list("status").annotate(count=Count("pk"))

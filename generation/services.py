@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
 from django.conf import settings
@@ -12,9 +12,11 @@ from django.db import transaction
 
 from audit.services import record_event
 from generation import dispatch, engines, storage
+from generation.casting import Casting, require_castable
 from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest, TooManyJobs
 from generation.job_request import JobRequest, check_request, request_digest
-from generation.models import Asset, Job
+from generation.models import Asset, Job, Part
+from generation.motion_file import file_bytes_max
 from generation.release import require_releasable
 from generation.states import CANCELLABLE, FINAL, Stage, Status
 from generation.transitions import log_step, move
@@ -30,7 +32,8 @@ REJECTION_REASONS = frozenset(
 
 def _byte_limit(kind: str) -> int:
     limits = settings.MEDIA_LIMITS
-    return int(limits.still_bytes if kind == Asset.Kind.STILL else limits.video_bytes)
+    by_kind = {Asset.Kind.STILL.value: limits.still_bytes, Asset.Kind.MOTION.value: file_bytes_max(limits.video_frames)}
+    return int(by_kind.get(kind, limits.video_bytes))
 
 
 def _store_upload(chunks: Iterable[bytes], destination: Path, limit_bytes: int) -> tuple[str, int]:
@@ -89,20 +92,25 @@ def submit(
     driving: Asset,
     request: JobRequest,
     actor: str,
+    cast: Sequence[Casting] = (),
     idempotency_key: str | None = None,
     user: User | None = None,
 ) -> Job:
     """Queue a job. The same idempotency key with the same request answers the first job again.
 
-    Raises InvalidRequest, IdempotencyConflict or TooManyJobs.
+    driving: the lead, which sets rate, length and sound. cast: which driving face moves which face of the portrait; left out, the
+    faces of the lead and of the portrait are paired by size. Raises InvalidRequest, IdempotencyConflict or TooManyJobs.
     """
     check_request(request, list(engines.ENGINES))
-    if portrait.studio_id != studio.pk or driving.studio_id != studio.pk:
-        raise InvalidRequest("No such asset in this studio; upload the file here first.")
-    if portrait.kind != Asset.Kind.STILL or driving.kind != Asset.Kind.VIDEO:
-        raise InvalidRequest("A job takes a still as portrait and a video as performance; swap or re-upload them.")
+    parts = require_castable(driving, cast)
+    _require_usable_files(studio, portrait, [driving, *(part.driving for part in parts)], request)
     key = idempotency_key or uuid.uuid4().hex
-    digest = request_digest(request, portrait.upload_sha256, driving.upload_sha256)
+    digest = request_digest(
+        request,
+        portrait.upload_sha256,
+        driving.upload_sha256,
+        [(part.driving.upload_sha256, part.driver_face, part.face) for part in parts],
+    )
     with transaction.atomic():
         # one submission of a studio at a time: neither the key nor the limit can be passed twice
         Studio.objects.select_for_update(no_key=True).get(pk=studio.pk)
@@ -110,7 +118,18 @@ def submit(
         if earlier is not None:
             return _same_request(earlier, digest)
         _require_room(studio)
-        return _create_job(studio, portrait, driving, request, key, digest, actor, user)
+        return _create_job(studio, portrait, driving, parts, request, key, digest, actor, user)
+
+
+def _require_usable_files(studio: Studio, portrait: Asset, drivers: Sequence[Asset], request: JobRequest) -> None:
+    if any(asset.studio_id != studio.pk for asset in (portrait, *drivers)):
+        raise InvalidRequest("No such asset in this studio; upload the file here first.")
+    if portrait.kind == Asset.Kind.MOTION or any(driver.kind == Asset.Kind.STILL for driver in drivers):
+        raise InvalidRequest(
+            "A job takes a still or a video as portrait and a video or a motion template as performance; swap or re-upload them."
+        )
+    if request.declared_fictional and portrait.kind == Asset.Kind.VIDEO:
+        raise InvalidRequest("Whoever was filmed is real: only a still can be declared fictional; name the person's consent.")
 
 
 def _same_request(earlier: Job, digest: str) -> Job:
@@ -126,7 +145,15 @@ def _require_room(studio: Studio) -> None:
 
 
 def _create_job(
-    studio: Studio, portrait: Asset, driving: Asset, request: JobRequest, key: str, digest: str, actor: str, user: User | None
+    studio: Studio,
+    portrait: Asset,
+    driving: Asset,
+    parts: Sequence[Casting],
+    request: JobRequest,
+    key: str,
+    digest: str,
+    actor: str,
+    user: User | None,
 ) -> Job:
     job = Job.objects.create(
         studio=studio,
@@ -142,7 +169,12 @@ def _create_job(
         options=dict(request.options),
         named_consents=dict(request.named_consents),
         propose_consents=request.propose_consents,
+        waits_for_start=request.wait_for_start,
         frames_total=0,
+    )
+    Part.objects.bulk_create(
+        Part(job=job, position=position, driving=part.driving, driver_face=part.driver_face, face=part.face)
+        for position, part in enumerate(parts, start=1)
     )
     log_step(job=job, source="", actor=actor, detail={"purpose": job.purpose, "engine": job.engine})
     dispatch.enqueue_after_commit(job.pk, Stage.CLEAR)

@@ -64,9 +64,13 @@ def clear_other_attempts(job_id: uuid.UUID, stage: Stage, attempt: int) -> None:
 
 
 def clear_work(job_id: uuid.UUID) -> None:
-    """Delete every working file of a job that has ended."""
-    for kind in ("work", "motion"):
-        shutil.rmtree(store_root() / kind / str(job_id), ignore_errors=True)
+    """Delete the working files of a job that needs no worker any more. Its motion stays, for previews and templates."""
+    shutil.rmtree(store_root() / "work" / str(job_id), ignore_errors=True)
+
+
+def clear_motion(job_id: uuid.UUID) -> None:
+    """Delete the face tracks of a job that ended without a clip, or whose clip was withdrawn."""
+    shutil.rmtree(store_root() / "motion" / str(job_id), ignore_errors=True)
 
 
 def jobs_with_work() -> list[uuid.UUID]:
@@ -88,5 +92,6 @@ def clear_other_outputs(job_id: uuid.UUID, keep: Path | None) -> None:
 
 def clear_job(job_id: uuid.UUID) -> None:
     """Delete every file made for a job: working files and outputs. Its inputs stay with their assets."""
+    clear_motion(job_id)  # the sweeper finds a job by its work folder, so that goes after
     clear_work(job_id)
     clear_other_outputs(job_id, keep=None)

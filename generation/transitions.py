@@ -31,8 +31,9 @@ def move(
     """Move a job from `source` to `target`, writing `fields` with it and dropping its lease.
 
     With `lease_token` the move happens only while that lease still owns the row. Raises IllegalMove when the table of
-    `states` forbids the move or another actor came first; then nothing was written. What a cancelled job left on disk goes
-    with it; a worker still at it writes into files that have no name any more, and stops at its next batch.
+    `states` forbids the move or another actor came first; then nothing was written. A cancelled job's files go with it;
+    a worker still at it writes into files that have no name any more, and stops at its next batch. No job that ended without
+    a clip, or whose clip was withdrawn, keeps its motion.
     """
     if not may_move(source, target):
         raise IllegalMove(f"A job cannot go from {source} to {target}; read its current status and try an allowed step.")
@@ -48,8 +49,9 @@ def move(
             raise IllegalMove("The job changed meanwhile; read its current status and try again.")
         job = Job.objects.get(pk=job_id)
         log_step(job=job, source=source, actor=actor, detail=detail or {})
-        if target is Status.CANCELLED:
-            transaction.on_commit(partial(storage.clear_job, job_id), robust=True)
+        if target in FINAL and target is not Status.RELEASED:
+            clear = storage.clear_job if target is Status.CANCELLED else storage.clear_motion
+            transaction.on_commit(partial(clear, job_id), robust=True)
     return job
 
 

@@ -23,15 +23,20 @@ def verify_file(path: Path) -> dict[str, Any]:
     examination = examine(path, limits=settings.MEDIA_LIMITS, deadline_s=settings.REQUEST_LIMITS.verify_seconds)
     answer = examination.as_json()
     if examination.outcome.record is not None:
-        answer["record"] |= standing(examination.outcome.record.job_id)
+        record = examination.outcome.record
+        answer["record"] |= standing(record.job_id, preview=record.preview)
     return answer
 
 
-def standing(job_id: uuid.UUID) -> dict[str, Any]:
-    """Consent and availability of a job's output, now. Without its job an output counts as withdrawn, its consent as ended."""
+def standing(job_id: uuid.UUID, *, preview: bool = False) -> dict[str, Any]:
+    """Consent and availability of a job's output, or of its previews, now: `released`, `withdrawn` or `never_released`.
+
+    Without its job an output counts as withdrawn, its consent as ended.
+    """
     job = Job.objects.filter(pk=job_id).first()
     if job is None or not job.decision:
         return {"consent": {"state": "ended", "since": None}, "availability": "withdrawn"}
     state, since = public_standing(decision_snapshot=job.decision, now=timezone.now())
-    availability = "released" if job.status == Status.RELEASED else "withdrawn"
+    released = "released" if job.status == Status.RELEASED else "withdrawn"
+    availability = "never_released" if preview else released
     return {"consent": {"state": state, "since": since.isoformat() if since else None}, "availability": availability}

@@ -12,14 +12,22 @@ from django.utils import timezone
 class Record(models.Model):
     """One output: reserved with its watermark id before rendering, sealed once with everything that proves it.
 
-    The database refuses a change of what was reserved, a second sealing and removal (`0002_append_only`).
+    The previews of a job share a record of their own, which is never sealed. The database refuses a change of what was
+    reserved, a second sealing and removal (`0002_append_only`, `0003_previews_have_records`).
     """
+
+    class Kind(models.TextChoices):
+        """What carries the mark."""
+
+        OUTPUT = "output"
+        PREVIEW = "preview"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     watermark_id = models.CharField(max_length=16, unique=True, validators=[RegexValidator(r"^[0-9a-f]{16}$")])
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.OUTPUT)
     key_name = models.CharField(max_length=80)  # which derived key marks it: studio and month
     scheme = models.PositiveSmallIntegerField()
-    job_id = models.UUIDField(unique=True)  # no foreign key: provenance does not know generation
+    job_id = models.UUIDField()  # no foreign key: provenance does not know generation
     studio_id = models.UUIDField(db_index=True)
     studio_public_name = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - null: the studio is not to be named
     system = models.CharField(max_length=80)
@@ -47,6 +55,10 @@ class Record(models.Model):
         """Sealing fills everything at once, or nothing."""
 
         constraints = (
+            models.UniqueConstraint(fields=["job_id", "kind"], name="record_once_per_job_and_kind"),
+            models.CheckConstraint(
+                name="preview_record_never_sealed", condition=~models.Q(kind="preview") | models.Q(sealed_at__isnull=True)
+            ),
             models.CheckConstraint(
                 name="record_sealed_whole",
                 condition=models.Q(sealed_at__isnull=True, manifest_id__isnull=True)

@@ -40,8 +40,8 @@ def record_by_id(record_id: uuid.UUID) -> Record | None:
 
 
 def record_by_job(job_id: uuid.UUID) -> Record | None:
-    """The record of one job."""
-    return Record.objects.filter(job_id=job_id).first()
+    """The record of one job's clip."""
+    return Record.objects.filter(job_id=job_id, kind=Record.Kind.OUTPUT).first()
 
 
 def record_by_watermark_id(watermark_id: str) -> Record | None:
@@ -83,4 +83,5 @@ def record_view(record: Record) -> RecordView:
         manifest_sha256=record.manifest_sha256 or None,
         signer_serial=record.signer_serial or None,
         duration_s=record.duration_s,
+        preview=record.kind == Record.Kind.PREVIEW,
     )

@@ -36,9 +36,13 @@ class OutputFacts:
     duration_s: float
 
 
-def watermark_key_name(studio_id: uuid.UUID, day: date) -> str:
-    """The name of the key that marks a studio's outputs in one month. Rotation makes averaging many outputs gain little."""
-    return f"{studio_id}/{day:%Y-%m}"
+def watermark_key_name(studio_id: uuid.UUID, day: date, kind: str = Record.Kind.OUTPUT) -> str:
+    """The name of the key that marks a studio's outputs in one month. Rotation makes averaging many outputs gain little.
+
+    Previews are marked so strongly that their key could be measured: they have another one.
+    """
+    month = f"{studio_id}/{day:%Y-%m}"
+    return month if kind == Record.Kind.OUTPUT else f"{month}/{kind}"
 
 
 def reserve_record(
@@ -49,17 +53,19 @@ def reserve_record(
     system: str,
     system_version: str,
     studio_public_name: str | None = None,
+    kind: str = Record.Kind.OUTPUT,
 ) -> Record:
-    """The record of a job with its random 64-bit watermark id; the same one at every call for that job.
+    """The record of a job, or of its previews, with its random 64-bit watermark id; the same one at every call for that job.
 
     A restarted job must go on with the id it had, or two outputs of it could exist.
     """
     with transaction.atomic():
         record, created = Record.objects.get_or_create(
             job_id=job_id,
+            kind=kind,
             defaults={
                 "watermark_id": f"{secrets.randbits(WATERMARK_ID_BITS):016x}",
-                "key_name": watermark_key_name(studio_id, timezone.now().date()),
+                "key_name": watermark_key_name(studio_id, timezone.now().date(), kind),
                 "scheme": scheme,
                 "studio_id": studio_id,
                 "studio_public_name": studio_public_name,

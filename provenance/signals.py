@@ -142,6 +142,7 @@ class RecordView:
     manifest_sha256: str | None
     signer_serial: str | None
     duration_s: float | None
+    preview: bool = False  # the record of a job's previews: reserved, never sealed
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 1. Classify the embedded manifest. It is ours only when a signature of ours holds *and* the digest of its claim is the one
    in our record: a stolen key makes signatures, not records (misuse register A16).
-2. Relate the watermark to it: none, of the same record, of another, or found with no manifest of ours beside it.
+2. Relate the watermark to it: none, of the same record, of another, or found (in a clip, in previews) with no manifest of ours
+   beside it.
 3. Put picture and sound together: sound that differs is a difference, sound that is missing is noted, sound that could not
    be compared proves nothing.
 4. Look the case up in `RULES`, first match wins. A case no rule names is never `confirmed` and never `recovered`.
@@ -57,6 +58,7 @@ class MarkClass(StrEnum):
     SAME = "same"  # of the record the manifest names
     OTHER = "other"
     FOUND = "found"  # and no manifest of ours in the file
+    PREVIEW = "preview"  # of previews, and no manifest of ours in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ _COMPATIBLE = frozenset({A.AGREES, A.IN_PART, A.INCONCLUSIVE})
 _CONTRADICTS = frozenset({A.CONTRADICTS})
 _NOT_OURS = frozenset({M.NONE, M.FOREIGN_BROKEN})
 _BROKEN, _FOREIGN = frozenset({M.OURS_BROKEN}), frozenset({M.FOREIGN_VALID})
-_FOUND, _UNMARKED = frozenset({K.FOUND}), frozenset({K.NONE})
+_FOUND, _UNMARKED, _PREVIEW = frozenset({K.FOUND}), frozenset({K.NONE}), frozenset({K.PREVIEW})
 
 RULES: tuple[Rule, ...] = (
     Rule(frozenset({M.OURS_HOLDS}), _ANY_MARK, _ANY_CONTENT, Verdict.CONFIRMED),
@@ -93,6 +95,9 @@ RULES: tuple[Rule, ...] = (
     Rule(_BROKEN, _ANY_MARK, _CONTRADICTS, Verdict.TRANSPLANTED, ("content_contradicts_record",)),
     Rule(_BROKEN, frozenset({K.SAME, K.NONE}), _COMPATIBLE, Verdict.ALTERED, ("hard_binding_broken",)),
     Rule(_BROKEN, frozenset({K.OTHER}), _COMPATIBLE, Verdict.ALTERED, ("hard_binding_broken", "manifest_substituted")),
+    # previews came from here, but never as a clip: whoever made one of them changed what it is, and nobody consented to that
+    Rule(_FOREIGN, _PREVIEW, _ANY_CONTENT, Verdict.ALTERED, ("republished_under_foreign_manifest", "preview_only")),
+    Rule(_NOT_OURS, _PREVIEW, _ANY_CONTENT, Verdict.ALTERED, ("preview_only",)),
     Rule(_FOREIGN, _FOUND, _COMPATIBLE, Verdict.ALTERED, ("republished_under_foreign_manifest",)),
     Rule(_FOREIGN, _FOUND, _CONTRADICTS, Verdict.TRANSPLANTED, ("content_contradicts_record",)),
     Rule(_FOREIGN, _UNMARKED, frozenset({A.STRONG}), Verdict.ALTERED, ("marks_removed",)),
@@ -178,7 +183,8 @@ def classify_mark(manifest: ManifestClass, signals: Signals) -> MarkClass:
     if not signals.mark.found:
         return MarkClass.NONE
     if manifest not in (ManifestClass.OURS_HOLDS, ManifestClass.OURS_BROKEN):
-        return MarkClass.FOUND
+        previews = signals.mark_record is not None and signals.mark_record.preview
+        return MarkClass.PREVIEW if previews else MarkClass.FOUND
     named = signals.manifest_record
     same = named is not None and signals.mark.watermark_id == named.watermark_id
     return MarkClass.SAME if same else MarkClass.OTHER

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +39,12 @@ class ObservedFace:
     box: where it is largest. embedding: float64 (D,), the mean over the samples; None when no sample could be matched.
     samples: float64 (K, D), in order of time; sampled_at: their frames (K).
     first_frame, last_frame: 0-based, inclusive; frames: on how many it was seen.
-    blind_frames: the longest run of its frames without a sample. unvouched_frames: on how many no sample of nearly the same
-    view lies within eight frames. inter_ocular_px: the largest seen. hidden: it lies under
-    transparency. quality: 0..1, of a still. note: why it could not be matched, for a person to read.
+    blind_frames: the longest run without a sample of frames that count: of a driver those whose landmarks mean something, of
+    pixels that are shown all. unvouched_frames: on how many of these no sample of nearly the same view lies within eight
+    frames. inter_ocular_px: the largest seen. hidden: it lies under transparency. quality: 0..1, of a still. note: why it could
+    not be matched, for a person to read.
+    landmarks: float32 (478, 3) in pixels, of a still. recorded_under: nobody was seen; a motion template signed by this platform
+    holds the face's landmarks, recorded under this consent.
 
     Embeddings live in memory only; they are left out of `repr` so that no log holds them.
     """
@@ -61,6 +65,8 @@ class ObservedFace:
     counted_by: CountedBy = CountedBy.LANDMARKS
     note: str = ""
     sampled_at: tuple[int, ...] = ()
+    landmarks: NDArray[np.float32] | None = field(default=None, repr=False)
+    recorded_under: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +79,7 @@ class TrackArrays:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriverSurvey:
-    """Every face of a clip, by how many frames show it (most first), with its track under the same name."""
+    """Every face of a clip or motion template, by how many frames show it (most first), with its track under the same name."""
 
     faces: tuple[ObservedFace, ...]
     tracks: Mapping[str, TrackArrays]

@@ -75,21 +75,24 @@ def survey_driver(
     tracker: Tracker | None = None,
     finder: Finder | None = None,
     side: Side = Side.DRIVER,
+    label: str = "",
     device: str = "cpu",
 ) -> DriverSurvey:
     """Look at every frame of a clip (RGB batches) and return the people in it, named `driver:1` (most frames), `driver:2` ...
 
-    The tracker looks at every frame of a clip. Of a driver every frame is also searched in halves and turned by quarters, the
-    first and every 120th as thoroughly as a still. A face of a single frame counts. Memory is constant but for landmarks, 6 kB
-    per face and frame.
-    side: RENDERED for a clip of ours, whose faces are then named `rendered:1` ...
+    The tracker looks at every frame of a clip. Of what is uploaded every frame is also searched in halves and turned by
+    quarters, the first and every 120th as thoroughly as a still. A face of a single frame counts. Memory is constant but for
+    landmarks, 6 kB per face and frame.
+    side: PORTRAIT for a video whose faces are to be animated; RENDERED for a clip of ours. label: what stands before the colon in
+    the names of the faces, the side if empty.
     Raises TooManyFaces, and FaceEngineError when the tracker skipped a frame.
     """
     window = _Window(stream)
-    sweep = _Sweep(finder or thorough_finder(device), frame_finder(device), engine) if side is Side.DRIVER else None
+    uploaded = side is not Side.RENDERED
+    sweep = _Sweep(finder or thorough_finder(device), frame_finder(device), engine) if uploaded else None
     pieces = _pieces(window, tracker or FaceTracker(device), sweep, engine)
-    groups = join(list(pieces.values()), engine)
-    named = {f"{side}:{number}": group for number, group in enumerate(groups, start=1)}
+    groups = join(list(pieces.values()), engine, side)
+    named = {f"{label or side}:{number}": group for number, group in enumerate(groups, start=1)}
     return DriverSurvey(
         faces=tuple(face_of(group, name, side) for name, group in named.items()),
         tracks={name: arrays_of(group, window.count) for name, group in named.items()},
@@ -149,7 +152,7 @@ class _Sweep:
             key = self._key_of(face, taken=seen) or (f"sweep {tracked.index}", number)
             seen[key] = face.box
             # the place alone says that it is the same face, so each frame is matched
-            piece = pieces.setdefault(key, Piece(self._engine, sample_every_frames=1))
+            piece = pieces.setdefault(key, Piece(self._engine, sample_every_frames=1, followed=False))
             absent = face.landmarks is None
             landmarks = np.full((LANDMARKS, 3), np.nan, dtype=np.float32) if face.landmarks is None else face.landmarks
             piece.look(tracked.index, image, face.box, landmarks, 0.0 if absent else 1.0)
@@ -209,6 +212,7 @@ def _portrait_face(face: FoundFace, rgb: Tensor, engine: FaceEngine, *, hidden: 
         hidden=hidden,
         counted_by=face.counted_by,
         note=quality.note,
+        landmarks=face.landmarks,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -12,17 +11,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from consent.faces.engine import Embedding, FaceEngine
-from consent.faces.finding import area
+from consent.faces.finding import SAME_PLACE, area, overlap
 from consent.faces.observed import Box, ObservedFace, Side, TrackArrays
 from consent.faces.quality import measure
 from media.tracking.continuity import chip, chip_roi, likeness
 
 SAMPLE_EVERY_FRAMES = 8  # about four looks per second
+GLIMPSE_FRAMES = 8  # a quarter of a second: how long what is left of a covered face may count as that face
 # A frame less like the last look than this is looked at at once: a look vouches for what is like it alone. Measured on six
 # clips: over eight frames one person falls to 0.64 when the head turns, two people in one pose reach 0.49 to 0.76. Half of
 # each of two people is 0.87 like both, so the line lies above that.
 ALIKE = 0.88
-PRESENCE = 0.5  # below it the landmark network denies the face, and its points mean nothing
+PRESENCE = 0.5  # below it the face is denied or covered, and its points mean nothing
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +31,7 @@ class Piece:
 
     engine: FaceEngine = field(repr=False)
     sample_every_frames: int = SAMPLE_EVERY_FRAMES
+    followed: bool = True  # by the tracker; else found beside it
     frames: list[int] = field(default_factory=list)
     landmarks: list[NDArray[np.float32]] = field(default_factory=list, repr=False)
     presence: list[float] = field(default_factory=list)
@@ -103,10 +104,16 @@ class Piece:
         return np.mean(self.samples, axis=0) if self.samples else None
 
     @property
-    def blind_frames(self) -> int:
-        """The longest run of its frames without a look."""
-        edges = [self.frames[0] - 1, *self.sampled_at, self.frames[-1] + 1]
-        return max(later - earlier - 1 for earlier, later in pairwise(edges))
+    def performing(self) -> list[int]:
+        """The frames whose landmarks mean something; no other ever moves a face."""
+        return [frame for frame, presence in zip(self.frames, self.presence, strict=True) if presence >= PRESENCE]
+
+    def box_near(self, frame: int) -> Box:
+        """Where it was on the performing frame nearest to `frame`: around its landmarks."""
+        nearest = min(self.performing, key=lambda own: abs(own - frame))
+        points = self.landmarks[self.frames.index(nearest)][:, :2]
+        (x0, y0), (x1, y1) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        return x0, y0, x1, y1
 
 
 @dataclass(slots=True, eq=False)
@@ -131,15 +138,34 @@ class Group:
         """Every frame that shows the person, in order."""
         return sorted(index for piece in self.pieces for index in piece.frames)
 
+    def counted(self, piece: Piece, side: Side) -> list[int]:
+        """The frames of a piece that somebody has to vouch for: of a driver those that perform, of pixels that are shown all."""
+        return piece.performing if side is Side.DRIVER else piece.frames
 
-def join(pieces: list[Piece], engine: FaceEngine) -> list[Group]:
+    def blind_frames(self, side: Side) -> int:
+        """The longest run of counted frames without a look. A gap neither lengthens nor ends it."""
+        looked, run, longest = set(self.sampled_at), 0, 0
+        for frame in sorted(index for piece in self.pieces for index in self.counted(piece, side)):
+            run = 0 if frame in looked else run + 1
+            longest = max(longest, run)
+        return longest
+
+
+def join(pieces: list[Piece], engine: FaceEngine, side: Side = Side.DRIVER) -> list[Group]:
     """Join pieces of one person: embeddings that match, never in one frame together. Most frames first.
 
-    A piece without an embedding stays alone: nobody vouches for who it shows.
+    A piece without an embedding stays alone: nobody vouches for who it shows. But what is left of a face while a hand comes
+    before it, a few frames that never perform, stays with the face that was there: in a driver, whose pixels nobody is shown.
     """
     groups: list[Group] = []
-    for piece in sorted(pieces, key=lambda p: p.frames[0]):
+    covered = [piece for piece in pieces if side is Side.DRIVER and _is_glimpse(piece)]
+    for piece in sorted((p for p in pieces if p not in covered), key=lambda p: p.frames[0]):
         home = _home_of(piece, groups, engine)
+        if home is None:
+            groups.append(Group([piece]))
+        else:
+            home.pieces.append(piece)
+    for piece, home in [(piece, _beneath(piece, groups)) for piece in covered]:
         if home is None:
             groups.append(Group([piece]))
         else:
@@ -161,6 +187,21 @@ def _home_of(piece: Piece, groups: list[Group], engine: FaceEngine) -> Group | N
     return groups[number] if distance <= engine.model.thresholds.match else None
 
 
+def _is_glimpse(piece: Piece) -> bool:
+    return piece.followed and not piece.performing and len(piece.frames) <= GLIMPSE_FRAMES
+
+
+def _beneath(piece: Piece, groups: list[Group]) -> Group | None:
+    """The person whose face was at the place of a covered piece a moment before it or is a moment after."""
+    ends = (piece.frames[0], piece.frames[-1])
+    for group in groups:
+        for own in group.pieces:
+            near = any(abs(frame - end) <= GLIMPSE_FRAMES for frame in own.performing for end in ends)
+            if near and overlap(own.box_near(ends[0]), piece.box) >= SAME_PLACE and not set(piece.frames) & set(group.frames):
+                return group
+    return None
+
+
 def face_of(group: Group, name: str, side: Side) -> ObservedFace:
     """Return what is reported of a person."""
     largest = max(group.pieces, key=lambda piece: area(piece.box))
@@ -176,21 +217,22 @@ def face_of(group: Group, name: str, side: Side) -> ObservedFace:
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),
-        blind_frames=max(piece.blind_frames for piece in group.pieces),
-        unvouched_frames=sum(len(piece.frames) - len(piece.vouched) for piece in group.pieces),
+        blind_frames=group.blind_frames(side),
+        unvouched_frames=sum(len(set(group.counted(piece, side)) - piece.vouched) for piece in group.pieces),
         inter_ocular_px=max(piece.inter_ocular_px for piece in group.pieces),
         note="" if samples else next((piece.note for piece in group.pieces if piece.note), "no usable view"),
     )
 
 
 def arrays_of(group: Group, frame_count: int) -> TrackArrays:
-    """Return a person's landmarks and presence over the whole clip of T frames."""
+    """Return a person's landmarks and presence over the whole clip of T frames. Landmarks that mean nothing are left out."""
     first = group.pieces[0].landmarks[0]
     landmarks = np.full((frame_count, *first.shape), np.nan, dtype=np.float32)
     presence = np.zeros(frame_count, dtype=np.float32)
     for piece in group.pieces:
         landmarks[piece.frames] = np.stack(piece.landmarks)
         presence[piece.frames] = piece.presence
+    landmarks[presence < PRESENCE] = np.nan
     return TrackArrays(landmarks, presence)
 
 

@@ -185,8 +185,13 @@ class Animator(Protocol):
     version: str
     licence: Licence
 
-    def prepare(self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE) -> Prepared:
-        """Find and prepare the faces of the source. Raises UnusableSource."""
+    def prepare(
+        self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE, faces: Sequence[SourceFace] = ()
+    ) -> Prepared:
+        """Find and prepare the faces of the source that are to perform; all of them when none is named.
+
+        A crop is laid around these. Raises UnusableSource.
+        """
 
     def animate(self, prepared: Prepared, performances: Sequence[Performance], options: Options) -> Iterator[FrameBatch]:
         """Stream the animated clip as RGB batches in constant memory.

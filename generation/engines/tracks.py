@@ -1,4 +1,4 @@
-"""A driver's track made usable: gaps bridged, reported, and refused when too much is missing."""
+"""A driver's track made usable: another rate, gaps bridged and reported, and refused when too much is missing."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from torch import Tensor
 from generation.engines.base import Bridged, FaceTrack, UnusablePerformance
 
 MAX_MISSING = 0.2  # over a fifth missing, a bridge is invention
+MIN_PRESENCE = 0.5  # the published threshold of the landmark network's face flag; below it the face is covered or gone
+LONG_GAP_S = 0.5  # an expression held for longer looks frozen
+RELAX_S = 0.3  # a face comes to rest, and back, in about this time
 
 
 def missing_frames(track: FaceTrack) -> Tensor:
-    """bool (T,): frames whose landmarks are not all finite."""
-    return ~torch.isfinite(track.landmarks).flatten(1).all(1)
+    """bool (T,): frames without landmarks, or in which the tracker doubts that it sees the face."""
+    found = torch.isfinite(track.landmarks).flatten(1).all(1)
+    return ~found | (track.presence.to(found.device) < MIN_PRESENCE)
 
 
 def bridged_stretches(track: FaceTrack) -> tuple[Bridged, ...]:
     """Stretches without a face that `bridge` fills, in seconds from the start of the clip."""
+    rate = float(track.frame_rate)
+    return tuple(Bridged(start / rate, end / rate) for start, end in _gaps(track))
+
+
+def _gaps(track: FaceTrack) -> list[tuple[int, int]]:
+    """First frame and end of every stretch of missing frames."""
     missing = missing_frames(track).to(torch.int8).cpu()
     edges = torch.diff(missing, prepend=torch.zeros(1, dtype=torch.int8), append=torch.zeros(1, dtype=torch.int8))
     starts, ends = (edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist()
-    rate = float(track.frame_rate)
-    return tuple(Bridged(start / rate, end / rate) for start, end in zip(starts, ends, strict=True))
+    return list(zip(starts, ends, strict=True))
 
 
 def require_usable(track: FaceTrack) -> None:
@@ -38,7 +47,7 @@ def require_usable(track: FaceTrack) -> None:
 
 
 def bridge(track: FaceTrack) -> Tensor:
-    """float32 (T, 478, 3): gaps filled by straight lines between their ends, ends held. At least one frame must be whole."""
+    """float32 (T, 478, 3): gaps filled by moves that start and end at rest, ends held. At least one frame must be whole."""
     missing = missing_frames(track)
     if not bool(missing.any()):
         return track.landmarks.float()
@@ -47,23 +56,46 @@ def bridge(track: FaceTrack) -> Tensor:
     after = torch.searchsorted(seen, frames).clamp(max=len(seen) - 1)
     before = (torch.searchsorted(seen, frames, right=True) - 1).clamp(min=0)
     first, last = seen[before], seen[after]
-    share = ((frames - first).float() / (last - first).clamp(min=1)).clamp(0, 1)[:, None, None]
-    return torch.lerp(track.landmarks[first].float(), track.landmarks[last].float(), share)
+    share = ((frames - first).float() / (last - first).clamp(min=1)).clamp(0, 1)
+    eased = (share * share * (3 - 2 * share))[:, None, None]
+    return torch.lerp(track.landmarks[first].float(), track.landmarks[last].float(), eased)
+
+
+def certainty(track: FaceTrack) -> Tensor:
+    """float32 (T,): how far each frame's expression is the driver's own: 1 where seen or briefly lost, easing to 0 in long gaps.
+
+    An engine multiplies the expression by it, so that a face left alone comes to rest instead of staying frozen.
+    """
+    result = torch.ones(track.frame_count)
+    rate = float(track.frame_rate)
+    for start, end in _gaps(track):
+        if (end - start) / rate > LONG_GAP_S:
+            frames = torch.arange(start, end, dtype=torch.float32)
+            since = frames - start + 1 if start > 0 else torch.full_like(frames, torch.inf)
+            until = end - frames if end < track.frame_count else torch.full_like(frames, torch.inf)
+            share = (torch.minimum(since, until) / rate / RELAX_S).clamp(0, 1)
+            result[start:end] = 1 - share * share * (3 - 2 * share)
+    return result
 
 
 def resample(track: FaceTrack, frame_rate: Fraction, frame_count: int) -> FaceTrack:
     """The track at another rate: each new frame takes what the track showed at its time, between frames by straight lines.
 
-    Frames after the track's end hold its last one. A frame next to a missing one is missing.
+    Frames after the track's end hold its last one. A new frame between two frames of which one is missing is missing.
     """
     if track.frame_rate == frame_rate and track.frame_count == frame_count:
         return track
+    if track.frame_count == 0:
+        empty = torch.full((frame_count, *track.landmarks.shape[1:]), torch.nan)
+        return FaceTrack(empty, torch.zeros(frame_count), frame_rate, track.width, track.height)
+    step = track.frame_rate / frame_rate  # exact: at equal times nothing is mixed, however long the clip
+    places = torch.arange(frame_count, dtype=torch.int64) * step.numerator
     last = track.frame_count - 1
-    at = (torch.arange(frame_count, dtype=torch.float64) * float(track.frame_rate / frame_rate)).clamp(max=last)  # (N,)
-    before = at.floor().long()
-    after, share = (before + 1).clamp(max=last), (at - before).float()
+    before = torch.div(places, step.denominator, rounding_mode="floor")
+    share = ((places - before * step.denominator).double() / step.denominator).float()
+    share[before >= last] = 0.0
+    before = before.clamp(max=last)
+    after = torch.where(share > 0, before + 1, before)
     landmarks = torch.lerp(track.landmarks[before].float(), track.landmarks[after].float(), share[:, None, None])
-    exact = share < 1e-6
-    landmarks[exact] = track.landmarks[before[exact]].float()  # 0 x NaN is NaN
     presence = torch.minimum(track.presence[before], track.presence[after])
     return FaceTrack(landmarks, presence, frame_rate, track.width, track.height)

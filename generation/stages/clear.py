@@ -1,66 +1,88 @@
 """CLEAR: the inputs become the exact pixels that will be rendered, every face in them is looked at, and the gate is asked.
 
-The decision is bound to the SHA-256 of both normalised files (misuse register A3). Of the driver, only the landmarks of the
-faces that were looked at go on: the renderer never sees any other motion.
+The decision is bound to the SHA-256 of every normalised file (misuse register A3). Of drivers, and of a source that is a video,
+only the landmarks of the faces that were looked at go on: the renderer never sees any other motion.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from django.conf import settings
 from django.db import transaction
 from safetensors.torch import save_file
 from torch import Tensor
 
 from consent import gate
-from consent.faces.observed import DriverSurvey, ObservedFace
+from consent.faces.observed import CountedBy, DriverSurvey, ObservedFace, Side, TrackArrays
 from consent.faces.survey import survey_driver, survey_still
 from consent.policy import COMMERCIAL_PURPOSES, Reason, Verdict
-from generation import dispatch, engines, screening, storage
+from consent.wording import FIX
+from generation import dispatch, engines, motion_templates, screening, storage
+from generation.casting import SOURCE, Pair, digests_of, inputs_of, pairs_of
 from generation.claims import Claim
+from generation.cleared import output_frames, track_of
+from generation.engines.base import FaceTrack, UnusablePerformance, UnusableSource
+from generation.engines.tracks import require_usable
 from generation.errors import RefusedByRule
 from generation.models import Asset, Job
+from generation.stages.intake import normalise_input
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
+from generation.usable import why_unusable
+from generation.warnings import bridged
 from media.digests import file_sha256
 from media.errors import BadInput
 from media.frames import FrameStream
-from media.video import normalise_still, normalise_video, read_frames, read_still
+from media.video import prefetch, read_frames, read_still
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Every face of a job's inputs, and the tracks of those that move, under the same names."""
+
+    faces: tuple[ObservedFace, ...]
+    tracks: Mapping[str, TrackArrays]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tracks as they are kept for the renderer."""
+        return {
+            f"{name}.{part}": torch.from_numpy(values)
+            for name, track in self.tracks.items()
+            for part, values in (("landmarks", track.landmarks), ("presence", track.presence))
+        }
 
 
 def run(held: Claim) -> Job:
-    """Normalise, survey, decide. Raises BadInput, RefusedByRule, or consent's ConsentRefused."""
+    """Normalise, survey, decide. Raises BadInput, an EngineError, RefusedByRule, or consent's ConsentRefused."""
     job = held.job
     _require_licence(job)
-    for asset in (job.portrait, job.driving):
-        _normalise_named(asset)
+    inputs = inputs_of(job)
+    for name, asset in inputs.items():
+        normalise_input(name, asset)
         held.check()
-    portrait_faces = _survey_portrait(job.portrait)
-    driver = _survey_driver(held, job.driving)
-    observed = (*portrait_faces, *driver.faces)
-    named = _named_consents(job, observed)
+    seen = _look(held, inputs)
+    cast = pairs_of(job, _usable_faces(seen), seen.tracks)
+    named = _named_consents(job, seen.faces)
     assessment = gate.assess(
         studio_id=job.studio_id,
         purpose=job.purpose,
         territories=job.territories,
         declared_fictional=job.declared_fictional,
         named=named,
-        observed=observed,
-        extra_reasons=_refusals_beyond_faces(job),
-        portrait_sha256=job.portrait.normalised_sha256,
-        driver_sha256=job.driving.normalised_sha256,
+        observed=seen.faces,
+        extra_reasons=_refusals_beyond_faces(inputs),
+        inputs=digests_of(inputs),
     )
     # kept whatever is decided: a studio sees which consents were proposed, and which face lacks one
     Job.objects.filter(pk=job.pk, lease_token=held.token).update(named_consents=_as_text(named))
     gate.require_not_refused(assessment)
-    boxes = {face.name: [round(value, 1) for value in face.box] for face in portrait_faces}
-    return _finish(held, assessment, named, driver, boxes)
+    return _finish(held, assessment, named, inputs, seen, cast)
 
 
 def _named_consents(job: Job, observed: Sequence[ObservedFace]) -> dict[str, uuid.UUID]:
@@ -80,42 +102,17 @@ def _require_licence(job: Job) -> None:
         )
 
 
-def _normalise_named(asset: Asset) -> None:
-    try:
-        _normalise(asset)
-    except BadInput as problem:
-        side = "Portrait" if asset.kind == Asset.Kind.STILL else "Performance"
-        raise BadInput(f"{side}: {problem.message}") from problem
-
-
-def _normalise(asset: Asset) -> None:
-    """Normalise an asset once. A second job finds the file there, with its digest checked."""
-    upload = storage.resolve(asset.upload_path)
-    if asset.normalised_sha256:
-        known = storage.resolve(asset.normalised_path)
-        if known.is_file() and file_sha256(known) == asset.normalised_sha256:
-            return
-    if asset.kind == Asset.Kind.STILL:
-        still = normalise_still(upload, storage.normalised_file(asset.pk, ".png"), limits=settings.MEDIA_LIMITS)
-        path, digest = still.path, still.sha256
-        facts: dict[str, Any] = {"width": still.width, "height": still.height, "notes": list(still.notes)}
-        if still.under_alpha_path:
-            facts["under_alpha"] = storage.relative(still.under_alpha_path)
-    else:
-        video = normalise_video(upload, storage.normalised_file(asset.pk, ".mp4"), limits=settings.MEDIA_LIMITS)
-        path, digest = video.path, video.sha256
-        facts = {
-            "width": video.width,
-            "height": video.height,
-            "frame_rate": str(video.frame_rate),
-            "frames": video.frame_count,
-            "seconds": video.duration_s,
-            "has_audio": video.has_audio,
-            "video_streams": video.video_streams,
-            "notes": list(video.notes),
-        }
-    asset.normalised_path, asset.normalised_sha256, asset.facts = storage.relative(path), digest, facts
-    asset.save(update_fields=["normalised_path", "normalised_sha256", "facts"])
+def _look(held: Claim, inputs: Mapping[str, Asset]) -> Sighting:
+    """Look at every frame of every input."""
+    source = inputs[SOURCE]
+    surveys = [] if source.kind == Asset.Kind.STILL else [_survey_video(held, source, SOURCE, Side.PORTRAIT)]
+    faces = list(_survey_portrait(source)) if source.kind == Asset.Kind.STILL else []
+    for name, asset in inputs.items():
+        if name != SOURCE:
+            template = asset.kind == Asset.Kind.MOTION
+            surveys.append(motion_templates.survey(asset, name) if template else _survey_video(held, asset, name, Side.DRIVER))
+    tracks = {name: track for survey in surveys for name, track in survey.tracks.items()}
+    return Sighting((*faces, *(face for survey in surveys for face in survey.faces)), tracks)
 
 
 def _survey_portrait(asset: Asset) -> tuple[ObservedFace, ...]:
@@ -126,55 +123,88 @@ def _survey_portrait(asset: Asset) -> tuple[ObservedFace, ...]:
         engine=gate.face_engine(),
     )
     if not faces:
-        raise BadInput("No usable face was found in the still; choose a picture of a person whose face is at least 64 px wide.")
+        raise BadInput(
+            "No usable face was found in the still; choose a picture of a person's face that is at least 64 px high "
+            "and turned no further than 60 degrees from the camera."
+        )
     return faces
 
 
-def _survey_driver(held: Claim, asset: Asset) -> DriverSurvey:
-    def watched(path: Path) -> FrameStream:
-        for batch in read_frames(path):
+def _survey_video(held: Claim, asset: Asset, name: str, side: Side) -> DriverSurvey:
+    def watched(frames: FrameStream) -> FrameStream:
+        for batch in frames:
             held.check()
             yield batch
 
-    survey = survey_driver(
-        watched(storage.resolve(asset.normalised_path)),
-        frame_rate=Fraction(asset.facts["frame_rate"]),
-        engine=gate.face_engine(),
-    )
+    with closing(prefetch(read_frames(storage.resolve(asset.normalised_path)))) as frames:
+        survey = survey_driver(
+            watched(frames),
+            frame_rate=Fraction(asset.facts["frame_rate"]),
+            engine=gate.face_engine(),
+            side=side,
+            label=name,
+        )
     if not survey.faces:
-        raise BadInput("No face was found in the driving video; record the performer's face from the front, well lit.")
+        what = "portrait video" if side is Side.PORTRAIT else "driving video"
+        raise BadInput(f"No face was found in the {what}; film the face from the front, well lit.")
     return survey
+
+
+def _usable_faces(seen: Sighting) -> list[str]:
+    """The faces of the source that can be animated; a doubtful one is none. Raises UnusableSource when none can, saying why."""
+    problems: dict[str, str] = {}
+    for face in seen.faces:
+        if face.side is Side.PORTRAIT and not face.hidden and face.counted_by is not CountedBy.DOUBT:
+            problems[face.name] = why_unusable(_landmarks_of(face, seen), face.box[3] - face.box[1])
+    usable = [name for name, problem in problems.items() if not problem]
+    if problems and not usable:
+        name, problem = next(iter(problems.items()))
+        raise UnusableSource(f"{name} cannot be animated: {problem}.")
+    return usable
+
+
+def _landmarks_of(face: ObservedFace, seen: Sighting) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
+    """(T, 478, 3), of the frames that show the face; none when nothing could place its features, which the gate refuses."""
+    if face.landmarks is not None:
+        return face.landmarks[None]
+    track = seen.tracks.get(face.name)
+    if track is None:
+        return np.empty((0, 478, 3), dtype=np.float32)
+    return track.landmarks[np.isfinite(track.landmarks).all(axis=(1, 2))]
 
 
 def _as_text(named: dict[str, uuid.UUID]) -> dict[str, str]:
     return {face: str(consent) for face, consent in named.items()}
 
 
-def _refusals_beyond_faces(job: Job) -> list[Reason]:
-    if job.driving.facts.get("video_streams", 1) <= 1:
-        return []
-    message = "The driving file holds more than one video stream; export it again with the performance alone."
-    return [Reason("second_video_stream", message, "driver:stream:2")]
+def _refusals_beyond_faces(inputs: Mapping[str, Asset]) -> list[Reason]:
+    several = [name for name, asset in inputs.items() if asset.facts.get("video_streams", 1) > 1]
+    return [Reason("second_video_stream", FIX["second_video_stream"].format(face=name), f"{name}:stream:2") for name in several]
 
 
-def _tensors(driver: DriverSurvey) -> dict[str, Tensor]:
-    return {
-        f"{name}.{part}": torch.from_numpy(values)
-        for name, track in driver.tracks.items()
-        for part, values in (("landmarks", track.landmarks), ("presence", track.presence))
-    }
+def _require_performances(driving: Mapping[str, FaceTrack]) -> None:
+    """Raise UnusablePerformance, naming the face, before anything is rendered of a track that is mostly bridges."""
+    for name, track in driving.items():
+        try:
+            require_usable(track)
+        except UnusablePerformance as problem:
+            raise UnusablePerformance(f"{name}: {problem.message}") from problem
 
 
 def _finish(
     held: Claim,
     assessment: gate.Assessment,
     named: dict[str, uuid.UUID],
-    driver: DriverSurvey,
-    portrait_boxes: dict[str, list[float]],
+    inputs: Mapping[str, Asset],
+    seen: Sighting,
+    cast: Sequence[Pair],
 ) -> Job:
-    job = held.job
+    job, tensors = held.job, seen.tensors()
+    driving = {driver: track_of(driver, tensors, inputs) for _, driver in cast}
+    _require_performances(driving)
     motion = storage.motion_file(job.pk, job.attempt)
-    save_file(_tensors(driver), motion)
+    save_file(tensors, motion)
+    boxes = {face.name: [round(value, 1) for value in face.box] for face in seen.faces if face.side is Side.PORTRAIT}
     reasons = [*assessment.decision.reasons, *screening.reasons_for_review(job)]
     # by the verdict, not by its reasons alone: a review that forgot to say why must not clear a job
     cleared = assessment.outcome is Verdict.ALLOW and not reasons
@@ -191,8 +221,13 @@ def _finish(
             named_consents=_as_text(named),
             reasons=[reason.as_dict() for reason in reasons],
             motion_sha256=file_sha256(motion),
-            render_facts={"motion_path": storage.relative(motion), "portrait_boxes": portrait_boxes},
-            frames_total=driver.frame_count,
+            render_facts={
+                "motion_path": storage.relative(motion),
+                "portrait_boxes": boxes,
+                "cast": cast,
+                "warnings": bridged(driving),
+            },
+            frames_total=output_frames(job),
             detail={"outcome": assessment.decision.outcome.value, "policy": assessment.decision.policy_version},
         )
         if target is Status.CLEARED:

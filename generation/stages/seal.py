@@ -18,9 +18,10 @@ from django.db import transaction
 
 from consent.selectors import consents_of_decision
 from generation import screening, storage
+from generation.casting import inputs_of
 from generation.claims import Claim
 from generation.errors import ArtefactChanged, RefusedByRule, SignerOnly, WeakWatermark
-from generation.models import Job
+from generation.models import Asset, Job
 from generation.release import require_releasable, require_unchanged, rests_on_attestation
 from generation.stages.prove import REQUIRED_MARGIN_NATS
 from generation.stages.render import require_inputs_stand
@@ -45,6 +46,11 @@ from provenance.services import OutputFacts, seal_record, watermark_payload
 from provenance.signing import signer
 
 SIGNER_ROLE = "signer"
+MEDIA_TYPE_BY_KIND = {
+    Asset.Kind.STILL.value: "image/png",
+    Asset.Kind.VIDEO.value: "video/mp4",
+    Asset.Kind.MOTION.value: "application/octet-stream",
+}
 
 
 def run(held: Claim) -> Job:
@@ -112,8 +118,7 @@ def _require_mark(content: Content, record: Record) -> None:
 def _manifest_inputs(job: Job, record: Record, content: Content) -> ManifestInputs:
     facts = job.render_facts
     ingredients = [
-        Ingredient("portrait", job.portrait.normalised_sha256, "image/png"),
-        Ingredient("driver", job.driving.normalised_sha256, "video/mp4"),
+        Ingredient(name, asset.normalised_sha256, MEDIA_TYPE_BY_KIND[asset.kind]) for name, asset in inputs_of(job).items()
     ]
     return ManifestInputs(
         generator=Software(settings.CLAIM_GENERATOR, settings.VERSION),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -12,6 +13,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 
+from generation.models import Job
+from generation.selectors import job_of
 from users.models import ApiKey, Studio, User
 from users.permissions import ROLE_PERMISSIONS, Permission
 from users.selectors import membership, studio_by_slug
@@ -43,6 +46,14 @@ def acting_by_key(key: ApiKey) -> Acting:
     """A studio's program, with the scopes of its key."""
     scopes = frozenset(permission for permission in Permission if permission in key.scopes)
     return Acting(key.studio, f"key:{key.pk}", scopes)
+
+
+def job_or_404(acting: Acting, job_id: uuid.UUID) -> Job:
+    """A job of the studio one acts for; another studio's reads like none at all."""
+    job = job_of(acting.studio, job_id)
+    if job is None:
+        raise Http404
+    return job
 
 
 StudioView = Callable[..., HttpResponseBase]

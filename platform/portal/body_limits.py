@@ -35,7 +35,7 @@ def body_limit_bytes(path: str) -> int:
     if path == ASSETS_PATH:
         return int(max(media.still_bytes, media.video_bytes) + ENVELOPE_BYTES)
     if path.startswith("/studios/") and path.endswith("/new/"):
-        return int(media.still_bytes + media.video_bytes + ENVELOPE_BYTES)
+        return int(max(media.still_bytes, media.video_bytes) + media.video_bytes + ENVELOPE_BYTES)
     return int(requests.form_bytes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
@@ -12,8 +13,11 @@ from consent.territories import COUNTRIES
 from generation import engines
 from generation.errors import InvalidRequest
 from generation.job_request import JobRequest, check_request
-from generation.options import OPTION_RULES, Range
-from portal.wording import OPTIONS, PURPOSE_LABELS
+from generation.models import Asset, Job
+from portal.option_form import OptionForm
+from portal.wording import PURPOSE_LABELS
+
+TEMPLATE_SUFFIX = ".motion"
 
 
 def purpose_choices() -> list[tuple[str, list[tuple[str, str]]]]:
@@ -34,38 +38,18 @@ def _allowed(commercial_use: bool) -> str:
     return "any purpose" if commercial_use else "not for commercial purposes"
 
 
-class OptionField(forms.FloatField):
-    """A slider over the range an option may have."""
-
-    def __init__(self, name: str) -> None:
-        rule = OPTION_RULES[name]
-        if not isinstance(rule, Range):
-            raise TypeError(f"option {name} is no number and has no slider")
-        label, explanation = OPTIONS[name]
-        widget = forms.NumberInput(attrs={"type": "range", "step": "0.05", "data-shows-value": ""})
-        super().__init__(
-            min_value=rule.low,
-            max_value=rule.high,
-            initial=1.0,
-            required=False,
-            label=label,
-            help_text=explanation,
-            widget=widget,
-        )
-
-
-class NewPerformanceForm(forms.Form):
+class NewPerformanceForm(OptionForm):
     """What a studio decides about a job."""
 
     portrait = forms.FileField(
         label="Portrait",
-        help_text="A still with one clear face, at least 64 px wide. PNG, JPEG or WebP.",
-        widget=forms.FileInput(attrs={"accept": "image/png,image/jpeg,image/webp", "data-drop": "image"}),
+        help_text="A still or a video with a clear face, at least 64 px high.",
+        widget=forms.FileInput(attrs={"accept": "image/*,video/*", "data-drop": "image"}),
     )
     driving = forms.FileField(
         label="Performance",
-        help_text="A video of the performer: face to the camera, well lit.",
-        widget=forms.FileInput(attrs={"accept": "video/*", "data-drop": "video"}),
+        help_text="A video of the performer, face to the camera and well lit; or a motion template.",
+        widget=forms.FileInput(attrs={"accept": "video/*,.motion", "data-drop": "video"}),
     )
     purpose = forms.ChoiceField(
         label="Purpose", choices=purpose_choices, help_text="Each person's consent has to cover this purpose."
@@ -84,12 +68,12 @@ class NewPerformanceForm(forms.Form):
         required=False,
         help_text="Drawn or sculpted. Such a portrait is always looked at by a person first.",
     )
+    wait_for_start = forms.BooleanField(
+        label="Preview first",
+        required=False,
+        help_text="Stop once every face is cleared: try the settings on stills, then start.",
+    )
     idempotency_key = forms.CharField(widget=forms.HiddenInput, max_length=128, required=False)
-
-    strength = OptionField("strength")
-    head_motion = OptionField("head_motion")
-    gaze = OptionField("gaze")
-    smoothing = OptionField("smoothing")
 
     @classmethod
     def fresh(cls) -> NewPerformanceForm:
@@ -115,18 +99,40 @@ class NewPerformanceForm(forms.Form):
                 raise forms.ValidationError(problem.message) from problem
         return values
 
-    def option_fields(self) -> list[forms.BoundField]:
-        """The sliders, in order."""
-        return [self[name] for name in OPTIONS]
+    def kinds(self) -> dict[str, Asset.Kind]:
+        """What the files are taken for, by what the browser says of them; what is in them is looked at by the job."""
+        filmed = str(self.cleaned_data["portrait"].content_type).startswith("video/")
+        template = str(self.cleaned_data["driving"].name).lower().endswith(TEMPLATE_SUFFIX)
+        return {
+            "portrait": Asset.Kind.VIDEO if filmed else Asset.Kind.STILL,
+            "driving": Asset.Kind.MOTION if template else Asset.Kind.VIDEO,
+        }
 
     def request(self) -> JobRequest:
         """The job this form asks for. Call after `is_valid`."""
         values: dict[str, Any] = self.cleaned_data
-        options = {name: values[name] for name in OPTIONS if values[name] is not None and values[name] != 1.0}
         return JobRequest(
             purpose=values["purpose"],
             engine=values["engine"],
             territories=values["territories"],
             declared_fictional=values["declared_fictional"],
-            options=options,
+            options=self.options(),
+            wait_for_start=values["wait_for_start"],
         )
+
+
+MOMENT_SLIDER = {"type": "range", "step": "1", "autocomplete": "off"}
+
+
+class TrialForm(OptionForm):
+    """Settings to try on a still of a job, and the moment to look at."""
+
+    moment = forms.IntegerField(label="Moment", min_value=0, widget=forms.NumberInput(attrs=MOMENT_SLIDER))
+
+    @classmethod
+    def of(cls, job: Job, moments: Sequence[float]) -> TrialForm:
+        """The form with the job's own settings, at the middle of its moments."""
+        form = cls(initial={**job.options, "moment": len(moments) // 2})
+        words = "|".join(f"{at_s:.1f} s" for at_s in moments)
+        form.fields["moment"].widget.attrs.update({"max": str(len(moments) - 1), "data-shows-value": words})
+        return form

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generation.models import Job
-from generation.selectors import reasons_of
+from generation.selectors import is_waiting, reasons_of
 from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
-from portal.wording import face_label, option_label, purpose_label
+from portal.wording import face_label, option_label, option_value, purpose_label
 
 STEPS = (
     (Stage.CLEAR, "Consent", "Every face in both files is looked at and matched with the consent named for it."),
@@ -29,6 +29,7 @@ SENTENCES = {
     Status.CANCELLED: ("Cancelled", "quiet", "Stopped before release. Nothing was released."),
     Status.WITHDRAWN: ("Withdrawn", "bad", "Consent for this clip no longer stands. It is not handed out any more."),
 }
+WAITING = ("Ready to preview", "parked", "Every face is covered. Try the settings below, then start.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,12 @@ class JobView:
     @property
     def is_settled(self) -> bool:
         """Whether nothing changes any more without a person: asking again every second would be in vain."""
-        return self.job.status in FINAL or self.job.status in PARKED
+        return self.job.status in FINAL or self.job.status in PARKED or self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it goes on only when the studio starts it."""
+        return is_waiting(self.job)
 
     @property
     def can_be_cancelled(self) -> bool:
@@ -91,9 +97,9 @@ class JobView:
         return purpose_label(self.job.purpose)
 
     @property
-    def options(self) -> list[tuple[str, float]]:
+    def options(self) -> list[tuple[str, str]]:
         """Options that differ from their defaults, in words."""
-        return [(option_label(name), value) for name, value in self.job.options.items()]
+        return [(option_label(name), option_value(name, value)) for name, value in self.job.options.items()]
 
     @property
     def version(self) -> str:
@@ -103,7 +109,7 @@ class JobView:
 
 def view_of(job: Job) -> JobView:
     """Put a job into words."""
-    label, tone, sentence = SENTENCES[Status(job.status)]
+    label, tone, sentence = WAITING if is_waiting(job) else SENTENCES[Status(job.status)]
     reasons = tuple(
         Reason(str(reason.get("message") or ""), face_label(reason.get("face")), str(reason.get("code") or ""))
         for reason in reasons_of(job)
@@ -129,6 +135,6 @@ def _current(job: Job, order: list[Stage]) -> int:
 
 
 def _state_of_current(job: Job) -> str:
-    if job.status in PARKED:
+    if job.status in PARKED or is_waiting(job):
         return "parked"
     return "stopped" if job.status in FINAL else "active"

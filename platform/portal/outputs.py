@@ -38,6 +38,6 @@ def download(request: HttpRequest, acting: Acting, job: Job) -> HttpResponseBase
 def show_asset(request: HttpRequest, asset: Asset) -> HttpResponseBase:
     """The normalised form of an upload; the bytes as they came are never sent to a browser."""
     path = storage.resolve(asset.normalised_path) if asset.normalised_path else None
-    if path is None or not path.is_file():
+    if path is None or not path.is_file() or asset.kind not in TYPE_BY_KIND:
         raise Http404
     return file_response(request, path, content_type=TYPE_BY_KIND[asset.kind], etag=asset.normalised_sha256)

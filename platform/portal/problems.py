@@ -26,9 +26,14 @@ STATUS_BY_CODE = {
     "examination_too_long": 413,
     "too_many_requests": 429,
     "too_many_jobs": 429,
+    "not_previewable": 409,
+    "too_many_previews": 429,
+    "previews_busy": 503,
+    "preview_failed": 503,
     "busy": 503,
 }
-RETRY_AFTER_SECONDS = {"busy": 30, "too_many_jobs": 60}  # about what an examination or a job takes
+# about what an examination, a job or a preview takes; an error that knows better says so by `retry_after_s`
+RETRY_AFTER_SECONDS = {"busy": 30, "too_many_jobs": 60, "previews_busy": 3, "preview_failed": 10}
 TITLE_BY_STATUS = {
     403: "This is not available",
     409: "Not now",
@@ -46,7 +51,7 @@ def status_of(error: CountersignError) -> int:
 
 def headers_of(error: CountersignError) -> dict[str, str]:
     """What an answer says beside its body: when to try again, for errors that pass by themselves (RFC 9110, section 10.2.3)."""
-    seconds = RETRY_AFTER_SECONDS.get(error.code)
+    seconds = getattr(error, "retry_after_s", None) or RETRY_AFTER_SECONDS.get(error.code)
     return {"Retry-After": str(seconds)} if seconds else {}
 
 

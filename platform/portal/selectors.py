@@ -15,6 +15,7 @@ from generation.states import Status
 from generation.verification import standing
 from portal.public_answer import public_record
 from portal.wording import face_label
+from provenance.models import Record
 from provenance.selectors import record_by_watermark_id, record_view
 from users.models import Studio
 
@@ -74,7 +75,11 @@ def _ids(named: Mapping[str, str]) -> dict[str, uuid.UUID]:
 def record_behind(watermark_id: str) -> dict[str, Any] | None:
     """What anybody may know of the clip behind a watermark id, or None. Clips that were never released read like none."""
     record = record_by_watermark_id(watermark_id)
-    if record is None or not Job.objects.filter(pk=record.job_id, status__in=EVER_RELEASED).exists():
+    if (
+        record is None
+        or record.kind != Record.Kind.OUTPUT
+        or not Job.objects.filter(pk=record.job_id, status__in=EVER_RELEASED).exists()
+    ):
         return None
     view = record_view(record)
     facts = {

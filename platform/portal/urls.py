@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.permissions import AllowAny
 
-from portal.views import public, session, studio
+from portal.views import public, session, studio, trial
 
 handler404 = "portal.problems.not_found"
 handler500 = "portal.problems.fault"
@@ -27,6 +27,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(JOB, studio.job, name="job"),
     path(f"{JOB}progress/", studio.job_progress, name="job_progress"),
     path(f"{JOB}cancel/", studio.cancel_job, name="cancel_job"),
+    path(f"{JOB}trial/", trial.trial, name="trial"),
+    path(f"{JOB}preview/", trial.preview_still, name="preview"),
+    path(f"{JOB}start/", trial.start, name="start_job"),
+    path(f"{JOB}again/", trial.again, name="make_again"),
     path(f"{JOB}play", studio.play, name="play"),
     path(f"{JOB}download", studio.download, name="download"),
     path("api/v1/", include("portal.api.urls")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,15 @@ REASONS = {
     "signals_do_not_fit": "The signals do not fit together.",
     "sound_missing": "The original has sound, this file has none.",
 }
+# a verdict that means something else with one of its reasons
+WORDS_BY_REASON = {
+    "preview_only": (
+        "warn",
+        "This carries the mark of previews made here.",
+        "Previews are small stills for choosing settings, with a mark across them. None was ever released, no consent covers "
+        "showing them, and none is kept to compare this picture with.",
+    ),
+}
 ORIGIN_IS_OURS = frozenset({"confirmed", "recovered", "altered"})
 ENDED = {"revoked": "consent was revoked", "ended": "consent ended", "expired": "consent expired"}
 CONSENT = {
@@ -85,6 +94,9 @@ CONSENT = {
     "attested": "Attested by the studio, for tests only",
     "declared_fictional": "Declared fictional",
 }
+
+
+NEVER_RELEASED = "never_released"  # previews: their record has no page
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +149,7 @@ class VerdictView:
 def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
     """Put a public answer into words."""
     verdict = str(answer["verdict"])
-    tone, headline, explanation = _words(verdict, answer["record"])
+    tone, headline, explanation = _words(verdict, answer["record"], answer["reasons"])
     return VerdictView(
         verdict=verdict,
         tone=tone,
@@ -146,12 +158,19 @@ def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
         layers=tuple(_layer(name, answer["signals"][name]) for name in LAYERS),
         timeline=_timeline(answer["timeline"]),
         facts=record_facts(answer["record"]) if answer["record"] else None,
-        notes=tuple(REASONS.get(reason, reason.replace("_", " ").capitalize()) for reason in answer["reasons"]),
+        notes=tuple(
+            REASONS.get(reason, reason.replace("_", " ").capitalize())
+            for reason in answer["reasons"]
+            if reason not in WORDS_BY_REASON  # said above already
+        ),
     )
 
 
-def _words(verdict: str, record: Mapping[str, Any] | None) -> tuple[str, str, str]:
+def _words(verdict: str, record: Mapping[str, Any] | None, reasons: Sequence[str]) -> tuple[str, str, str]:
     """Tone, headline and explanation. An origin is no good news when the people in the clip no longer agree to it."""
+    special = next((WORDS_BY_REASON[reason] for reason in reasons if reason in WORDS_BY_REASON), None)
+    if special:
+        return special
     tone, headline, explanation = WORDS[verdict]
     ended = _ended(record) if record and verdict in ORIGIN_IS_OURS else ""
     if not ended:
@@ -178,8 +197,8 @@ def record_facts(record: Mapping[str, Any]) -> RecordFacts:
         studio=record["studio"] or "A studio that is not named",
         system=record["system"] or "Countersign",
         consent=f"{words} since {since}" if since else words,
-        availability=str(record["availability"]).capitalize(),
-        watermark_id=record["watermark_id"] or "",
+        availability=str(record["availability"]).replace("_", " ").capitalize(),
+        watermark_id="" if record["availability"] == NEVER_RELEASED else record["watermark_id"] or "",
     )
 
 

@@ -28,9 +28,10 @@ SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000")
 # `web`, `worker` or `signer`; only the signer may reach the signing key
 ROLE = env.text("COUNTERSIGN_ROLE", "web")
 
-# None makes `settings.keys` keep one in var/keys; production requires both
+# None makes `settings.keys` keep one in var/keys; production requires all of them
 TEMPLATE_MASTER_KEY = env.master_key("TEMPLATE_MASTER_KEY")
 WATERMARK_MASTER_KEY = env.master_key("WATERMARK_MASTER_KEY")
+MOTION_SIGNING_KEY = env.master_key("MOTION_SIGNING_KEY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,9 @@ class RequestLimits:
     verify_per_hour: int = 60
     requests_per_minute: int = 600
     jobs_active_per_studio: int = 50
+    previews_per_day: int = 600  # of one studio; a day begins at midnight UTC
+    preview_wait_seconds: float = 10.0  # for one's turn: about what the start of the engine takes on a busy machine
+    preview_seconds: float = 20.0  # for one frame, with the start of the engine and the preparation of the source
     page_size: int = 50
 
 
@@ -159,6 +163,7 @@ JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 30)
 JOB_MAX_ATTEMPTS = env.integer("JOB_MAX_ATTEMPTS", 12)  # over all stages; a healthy job takes four
 # where engines run: `cpu`, `cuda`, `cuda:1` ...
 ENGINE_DEVICE = env.text("ENGINE_DEVICE", "cpu")
+PREVIEW_DEVICE = env.text("PREVIEW_DEVICE", "cpu")  # previews are rendered beside the site, which often has no GPU
 
 # keeps the queues of test runs apart; empty in ordinary use
 BROKER_PREFIX = env.text("COUNTERSIGN_BROKER_PREFIX", "")

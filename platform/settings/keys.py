@@ -1,4 +1,4 @@
-"""Master keys of a development machine: made on first use, kept for the owner's eyes in `var/keys`."""
+"""Keys of the platform; on a development machine made on first use, and kept for the owner's eyes in `var/keys`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ KEY_BYTES = 32
 
 def template_master_key() -> bytes:
     """Return the 32 bytes under which the keys of face templates are wrapped."""
-    return _key(settings.TEMPLATE_MASTER_KEY, "template")
+    return _key(settings.TEMPLATE_MASTER_KEY, "template", variable="TEMPLATE_MASTER_KEY")
 
 
 def watermark_master_key() -> bytes:
     """Return the 32 bytes from which watermark keys are derived."""
-    return _key(settings.WATERMARK_MASTER_KEY, "watermark")
+    return _key(settings.WATERMARK_MASTER_KEY, "watermark", variable="WATERMARK_MASTER_KEY")
 
 
-def _key(configured: bytes | None, name: str) -> bytes:
+def motion_signing_key() -> bytes:
+    """Return the 32 bytes that are the private key (RFC 8032, section 5.1.5) which signs motion templates."""
+    return _key(settings.MOTION_SIGNING_KEY, "motion", variable="MOTION_SIGNING_KEY")
+
+
+def _key(configured: bytes | None, name: str, *, variable: str) -> bytes:
     if configured is not None:
         return configured
     if not settings.DEVELOPMENT:
-        raise ImproperlyConfigured(f"{name.upper()}_MASTER_KEY is not set; set it to 32 random bytes in base64.")
+        raise ImproperlyConfigured(f"{variable} is not set; set it to 32 random bytes in base64.")
     return development_key(settings.VAR_DIR / "keys", name)
 
 

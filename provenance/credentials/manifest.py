@@ -60,7 +60,10 @@ class Software:
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """One input. role: `portrait`, `driver` or `audio`; sha256: of the normalised input, hex; media_type: its MIME type."""
+    """One input. role: `portrait`, `driver`, `driver2` ... or `audio`.
+
+    sha256: of the normalised input, hex; media_type: its MIME type.
+    """
 
     role: str
     sha256: str

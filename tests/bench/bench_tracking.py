@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from media.tracking import FaceDetector, FaceFinder, FaceLandmarker, FaceTracker, Matte
+from media.tracking import FaceDetector, FaceLandmarker, FaceTracker, Matte
 from tests.unit.media.tracking_inputs import carphone, stream
 
 
@@ -29,17 +29,20 @@ def main(device: str) -> None:
     if device == "cpu":
         torch.set_num_threads(1)
     frames = carphone().to(device)
-    detector, landmarker, finder, matte = FaceDetector(device), FaceLandmarker(device), FaceFinder(device), Matte(device)
+    detector, landmarker, matte = FaceDetector(device), FaceLandmarker(device), Matte(device)
+    tracker = FaceTracker(device)
     rois = [found[0].roi for found in detector.detect(frames[:64])]
     rows = {
         "detector, both networks, one frame": milliseconds(lambda: detector.detect(frames[:1]), device),
         "detector, both networks, in a batch of 64": milliseconds(lambda: detector.detect(frames[:64]), device) / 64,
         "landmarks, one face": milliseconds(lambda: landmarker.landmarks(frames[:1], rois[:1]), device),
         "landmarks, in a batch of 64": milliseconds(lambda: landmarker.landmarks(frames[:64], rois), device) / 64,
-        "thorough search": milliseconds(lambda: finder.find(frames[:1]), device),
-        "thorough search with turns": milliseconds(lambda: finder.find(frames[:1], turns=True), device, repeats=2),
+        "thorough search": milliseconds(lambda: detector.detect(frames[:1], thorough=True), device),
+        "thorough search with turns": milliseconds(
+            lambda: detector.detect(frames[:1], thorough=True, turns=True), device, repeats=2
+        ),
         "matte": milliseconds(lambda: matte.alpha(frames[0]), device),
-        "tracker": milliseconds(lambda: list(FaceTracker(device).track(stream(frames))), device, repeats=1) / len(frames),
+        "tracker": milliseconds(lambda: list(tracker.track(stream(frames))), device, repeats=1) / len(frames),
     }
     print(f"{device}, 704 x 576, milliseconds per frame")
     for name, value in rows.items():

@@ -9,7 +9,6 @@ import io
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,112 +16,20 @@ import av
 import numpy as np
 from PIL import Image
 
-# H.273 codes
-BT709, UNTAGGED, BT601, PQ = 1, 2, 6, 16
-LIMITED, FULL = 1, 2
-
-
-def gradient(width: int, height: int, index: int) -> np.ndarray:
-    """A smooth moving picture, uint8 (3H/2, W) as yuv420p: no two frames are equal."""
-    rows, columns = np.mgrid[0:height, 0:width]
-    luma = 40 + (rows * 80 // height) + (columns * 80 // width) + 8 * (index % 10)
-    stack = np.full((height * 3 // 2, width), 128, np.uint8)
-    stack[:height] = luma
-    chroma = stack[height:].reshape(2, height // 2, width // 2)
-    chroma[0] = 100 + np.arange(width // 2) * 40 // width + index % 10
-    chroma[1] = 150 - np.arange(height // 2)[:, None] * 40 // height
-    return stack
-
-
-def tone(seconds: float, rate: int, channels: int, *, click_s: float | None = None) -> np.ndarray:
-    """float32 (channels, samples): a 440 Hz tone, or silence with one short click."""
-    time_s = np.arange(int(seconds * rate)) / rate
-    wave = 0.3 * np.sin(2 * np.pi * 440 * time_s)
-    if click_s is not None:
-        wave = np.where((time_s >= click_s) & (time_s < click_s + 0.01), np.sin(2 * np.pi * 2000 * time_s), 0.0)
-    return np.tile(wave.astype(np.float32), (channels, 1))
-
-
-def write_clip(
-    path: Path,
-    *,
-    size: tuple[int, int] = (128, 96),
-    rate: Fraction = Fraction(25),
-    ticks: Sequence[int] | None = None,
-    tick_s: Fraction | None = None,
-    frames: int = 25,
-    picture: Callable[[int, int, int], np.ndarray] = gradient,
-    pixel_format: str = "yuv420p",
-    codec: str = "libx264",
-    options: dict[str, str] | None = None,
-    matrix: int = BT709,
-    transfer: int = BT709,
-    colour_range: int = LIMITED,
-    sample_aspect: Fraction | None = None,
-    rotation: int = 0,
-    streams: int = 1,
-    audio: tuple[str, np.ndarray, int] | None = None,
-    audio_start: Fraction = Fraction(0),
-    container: str | None = None,
-) -> Path:
-    """Encode a clip, lossless with x264. `ticks`: presentation times in units of `tick_s`, else one frame each 1 / rate.
-
-    audio: codec, float32 samples (channels, n), sample rate.
-    """
-    lossless = {"qp": "0", "preset": "ultrafast"} if codec == "libx264" else {}
-    base = tick_s or 1 / rate
-    times = list(ticks) if ticks is not None else list(range(frames))
-    with av.open(str(path), "w", format=container) as file:
-        video = []
-        for _ in range(streams):
-            stream = file.add_stream(codec, rate=rate, options=options if options is not None else lossless)
-            stream.width, stream.height, stream.pix_fmt = *size, pixel_format
-            stream.codec_context.time_base = base
-            stream.time_base = base
-            stream.codec_context.colorspace, stream.codec_context.color_trc = matrix, transfer
-            stream.codec_context.color_primaries, stream.codec_context.color_range = BT709, colour_range
-            if sample_aspect is not None:
-                stream.codec_context.sample_aspect_ratio = sample_aspect
-            if rotation:
-                stream.set_display_rotation(-rotation)
-            video.append(stream)
-        sound = None
-        if audio is not None:
-            sound = file.add_stream(audio[0], rate=audio[2], layout={1: "mono", 2: "stereo", 6: "5.1"}[audio[1].shape[0]])
-            sound.codec_context.format = "s16" if audio[0].startswith("pcm") else "fltp"
-        for index, tick in enumerate(times):
-            for number, stream in enumerate(video):
-                frame = av.VideoFrame.from_ndarray(picture(*size, index + 5 * number), format=pixel_format)
-                frame.pts, frame.time_base = tick, base
-                frame.colorspace, frame.color_range, frame.color_trc, frame.color_primaries = (
-                    matrix,
-                    colour_range,
-                    transfer,
-                    BT709,
-                )
-                file.mux(stream.encode(frame))
-        for stream in video:
-            file.mux(stream.encode(None))
-        if audio is not None and sound is not None:
-            _encode_audio(file, sound, audio[1], audio[2], audio_start)
-    return path
-
-
-def _encode_audio(
-    file: av.container.OutputContainer, stream: av.AudioStream, samples: np.ndarray, rate: int, start: Fraction
-) -> None:
-    if not stream.codec_context.is_open:
-        stream.codec_context.open()
-    block = stream.codec_context.frame_size or 1024
-    kind = stream.codec_context.format.name
-    for offset in range(0, samples.shape[1], block):
-        part = np.ascontiguousarray(samples[:, offset : offset + block])
-        if kind == "s16":
-            part = (part * 32767).astype(np.int16).T.reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), format=kind, layout=stream.codec_context.layout.name)
-        frame.sample_rate, frame.pts, frame.time_base = rate, offset + round(start * rate), Fraction(1, rate)
-        file.mux(stream.encode(frame))
-    file.mux(stream.encode(None))
+from tests.hostile.clips import BT601 as BT601
+from tests.hostile.clips import BT709 as BT709
+from tests.hostile.clips import BT2020 as BT2020
+from tests.hostile.clips import FULL as FULL
+from tests.hostile.clips import HLG as HLG
+from tests.hostile.clips import LIMITED as LIMITED
+from tests.hostile.clips import PQ as PQ
+from tests.hostile.clips import QUIET_X265, UNTAGGED, encode_audio
+from tests.hostile.clips import Picture as Picture
+from tests.hostile.clips import gradient as gradient
+from tests.hostile.clips import tone as tone
+from tests.hostile.clips import write_clip as write_clip
+from tests.hostile.heic import broken_heic, cut_heic, heic_sequence, lying_heic
+from tests.hostile.heic import write_heic as write_heic
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -192,12 +99,6 @@ def animated_webp(folder: Path) -> Path:
     return path
 
 
-def heic(folder: Path) -> Path:
-    path = folder / "phone.heic"
-    path.write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(200))
-    return path
-
-
 def no_frames(folder: Path) -> Path:
     """A sound MP4 whose one video track has no sample left: its sample tables are emptied by hand."""
     path = folder / "no_frames.mp4"
@@ -213,7 +114,7 @@ def audio_only(folder: Path) -> Path:
     path = folder / "audio_only.mp4"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("aac", rate=48_000, layout="mono")
-        _encode_audio(file, stream, tone(1.0, 48_000, 1), 48_000, Fraction(0))
+        encode_audio(file, stream, tone(1.0, 48_000, 1), 48_000, Fraction(0))
     return path
 
 
@@ -251,8 +152,20 @@ def huge_dimensions(folder: Path) -> Path:
     return path
 
 
-def hdr(folder: Path) -> Path:
-    return write_clip(folder / "hdr.mp4", transfer=PQ)
+def dolby_vision_only(folder: Path) -> Path:
+    """HEVC in the sample entry of Dolby Vision that says no transfer: profile 5, green and purple in any other player."""
+    path = write_clip(
+        folder / "dolby_vision.mp4",
+        codec="libx265",
+        matrix=UNTAGGED,
+        transfer=UNTAGGED,
+        primaries=UNTAGGED,
+        options=QUIET_X265,
+        frames=5,
+    )
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"hev1", b"dvhe").replace(b"hvc1", b"dvh1"))
+    return path
 
 
 def playlist_in_matroska_clothes(folder: Path) -> Path:
@@ -289,7 +202,7 @@ HOSTILE_VIDEOS = (
     video_bomb,
     long_bomb,
     many_frames,
-    hdr,
+    dolby_vision_only,
     playlist_in_matroska_clothes,
     one_pixel,
     animated_webp,
@@ -301,7 +214,10 @@ HOSTILE_STILLS = (
     huge_header_image,
     broken_image,
     animated_webp,
-    heic,
+    broken_heic,
+    cut_heic,
+    lying_heic,
+    heic_sequence,
     text_named_mp4,
     empty,
     audio_only,

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from media.decoder import still
 from media.errors import BadInput
 from media.limits import MediaLimits
 from media.video import normalise_still, normalise_video, probe, read_still, stream_untrusted
@@ -104,3 +106,21 @@ def test_a_copy_with_a_flipped_byte_can_still_be_looked_at(tmp_path: Path) -> No
     (tmp_path / "flipped.mp4").write_bytes(data)
     clip = stream_untrusted(tmp_path / "flipped.mp4", limits=LIMITS)
     assert sum(len(batch) for batch in clip.planes()) >= 40
+
+
+def test_no_bent_byte_of_a_phone_photo_gets_past_the_reader(tmp_path: Path) -> None:
+    """Three hundred HEIC files with flipped bits in their boxes are read or refused; nothing else happens."""
+    whole = make.write_heic(tmp_path / "photo.heic", [[60, 120], [180, 220]], turn=1, mirror=0).read_bytes()
+    picture, rng = tmp_path / "bent.heic", np.random.default_rng(7)
+    refused = 0
+    for _ in range(300):
+        bent = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(8, whole.index(b"mdat"), rng.integers(1, 4))
+        bent[places] = rng.choice([0, 1, 127, 255], places.size)
+        picture.write_bytes(bent.tobytes()[: len(bent) if rng.random() < 0.9 else int(rng.integers(20, len(bent)))])
+        try:
+            still.normalise(picture, LIMITS)
+        except BadInput as error:
+            refused += 1
+            assert_tells_what_to_do(error)
+    assert refused > 50

@@ -40,7 +40,7 @@ from generation.errors import ArtefactChanged
 from generation.job_request import JobRequest
 from generation.models import Job
 from generation.pipeline import run_stage
-from generation.stages import clear, prove, render, seal
+from generation.stages import clear, intake, prove, render, seal
 from generation.states import Stage, Status
 from media.digests import file_sha256
 from media.frames import FrameBatch
@@ -411,8 +411,8 @@ def _inputs_are_looked_at_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clear, "survey_driver", survey_once)
-        patch.setattr(clear, "normalise_still", once(clear.normalise_still))
-        patch.setattr(clear, "normalise_video", once(clear.normalise_video))
+        patch.setattr(intake, "normalise_still", once(intake.normalise_still))
+        patch.setattr(intake, "normalise_video", once(intake.normalise_video))
         yield
 
 

@@ -22,7 +22,7 @@ from settings import processes
 from tests.hostile import make
 from users.models import Studio
 
-ADVICE = ("upload", "export", "scale", "shorten", "remove", "choose", "record")
+ADVICE = ("upload", "export", "scale", "shorten", "remove", "choose", "record", "film")
 ROOT = Path(__file__).resolve().parents[2]
 Maker = Callable[[Path], Path]
 

@@ -39,6 +39,8 @@ faces = st.builds(
     band=st.sampled_from([None, *Band]),
     matchable=st.booleans(),
     hidden=st.booleans(),
+    recorded=st.booleans(),
+    origin=st.none() | consents,
 )
 requests = st.builds(
     Request, studio_id=st.sampled_from(STUDIOS), purpose=purposes, territories=territories, declared_fictional=st.booleans()
@@ -51,6 +53,8 @@ def fully_covered(request: Request, face: FaceView) -> bool:
     if c is None or not face.named or face.hidden or not face.matchable or face.band is not Band.MATCH:
         return False
     wanted = request.territories or {WORLD}
+    if face.recorded and not recording_counts(face.origin, c):
+        return False
     return (
         c.studio_id == request.studio_id
         and c.state == "given"
@@ -59,6 +63,16 @@ def fully_covered(request: Request, face: FaceView) -> bool:
         and (c.assurance != "attested" or request.purpose == "internal_test")
         and c.role in {"both", "depicted" if face.side == "portrait" else "performer"}
         and (WORLD in c.territories or wanted <= c.territories)
+    )
+
+
+def recording_counts(origin: ConsentView | None, named: ConsentView) -> bool:
+    levels = ["attested", "captured", "reviewed", "identified"]
+    return (
+        origin is not None
+        and origin.studio_id == named.studio_id
+        and origin.state in {"given", "expired"}
+        and levels.index(origin.assurance) >= levels.index(named.assurance)
     )
 
 

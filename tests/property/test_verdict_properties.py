@@ -31,7 +31,9 @@ URNS = ["urn:c2pa:one", "urn:c2pa:two", None]
 
 # The table of the design, written out once more and by hand: the implementation must not be the judge of itself.
 TABLE = (
-    {(M.OURS_HOLDS, mark, content): V.CONFIRMED for mark in (K.NONE, K.SAME, K.OTHER) for content in A}
+    # previews were never a clip: whatever resembles them, nothing is vouched for
+    {(manifest, K.PREVIEW, content): V.ALTERED for manifest in (M.NONE, M.FOREIGN_BROKEN, M.FOREIGN_VALID) for content in A}
+    | {(M.OURS_HOLDS, mark, content): V.CONFIRMED for mark in (K.NONE, K.SAME, K.OTHER) for content in A}
     | {(M.OURS_UNRECORDED, mark, content): V.TRANSPLANTED for mark in (K.NONE, K.FOUND) for content in A}
     | {
         (M.OURS_BROKEN, K.SAME, A.AGREES): V.ALTERED,
@@ -98,7 +100,7 @@ def signals_of(manifest: ManifestClass, mark: MarkClass, content: Agreement) -> 
     }
     found = mark is not K.NONE
     other = mark is K.OTHER
-    marked = record("f" * 16, number=2) if other else record()
+    marked = replace(record("f" * 16, number=2) if other else record(), preview=mark is K.PREVIEW)
     agreeing = A.AGREES if content is A.AGREES else A.IN_PART
     seconds = tuple(SecondState(float(second), second + 1.0, agreeing, 0.5) for second in range(4))
     return Signals(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from media.tracking.detector import FaceDetector
+from media.tracking.geometry import roi_from_landmarks
 from media.tracking.landmarker import FaceLandmarker
 from media.tracking.matte import Matte
 
@@ -47,6 +49,9 @@ class TrackingAnalyser:
             return []
         frames = rgb[None].expand(len(detections), -1, -1, -1)
         landmarks, presence = self._landmarker.landmarks(frames, [found.roi for found in detections], passes=2)
+        # A second opinion: the muzzle of a cat passes one look.
+        regions = [roi_from_landmarks(face) for face in landmarks]
+        presence = torch.minimum(presence, self._landmarker.presence(frames, regions))
         order = presence.argsort(descending=True, stable=True).tolist()
         return [FoundFace(tuple(detections[i].box), landmarks[i]) for i in order if float(presence[i]) >= PRESENCE]
 

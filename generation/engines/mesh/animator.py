@@ -1,18 +1,15 @@
-"""The mesh engine: a geometric animator that moves the pixels of a still and needs no model of a face's looks."""
+"""The mesh engine: a geometric animator that moves the pixels of a still or a video and needs no model of a face's looks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TypeVar, cast
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from generation.engines.base import (
     WHOLE_SOURCE,
-    FaceTrack,
     Licence,
     Options,
     OutputShape,
@@ -20,51 +17,41 @@ from generation.engines.base import (
     Prepared,
     SourceFace,
     Still,
-    UnusablePerformance,
     UnusableSource,
     VideoSource,
 )
+from generation.engines.mesh import topology
 from generation.engines.mesh.analyse import FoundFace, StillAnalyser, TrackingAnalyser
-from generation.engines.mesh.composite import FaceModel, paste, paste_weight, render, territory
+from generation.engines.mesh.casting import Act, Drivers, Timing, cast_acts, face_of, lead_of, to_device
+from generation.engines.mesh.composite import FaceModel, calm_map, map_step, paste, person_map, render, territory
 from generation.engines.mesh.config import MeshConfig
+from generation.engines.mesh.framing import choose_frame
 from generation.engines.mesh.layers import build_layers
-from generation.engines.mesh.motion import Driver
-from generation.engines.mesh.retarget import Retarget
 from generation.engines.mesh.source import choose_region, require_usable_face, rest_face
+from generation.engines.mesh.video_source import PreparedVideo, Remake, draw_frames, prepare_video, remake
 from media.frames import FrameBatch
 
 NAME = "mesh"
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 LICENCE = Licence(name="Apache-2.0", commercial_use=True, source="https://github.com/google-ai-edge/mediapipe")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedStill:
     """A still with every usable face made ready."""
 
-    picture: Tensor  # (3, H, W) in 0..1, even sides, on the engine's device
+    picture: Tensor  # uint8 (H, W, 3), even sides, on the engine's device
     faces: tuple[FaceModel, ...]
 
     @property
     def width(self) -> int:
         """Even number of columns of every output frame, in pixels."""
-        return int(self.picture.shape[2])
+        return int(self.picture.shape[1])
 
     @property
     def height(self) -> int:
         """Even number of rows of every output frame, in pixels."""
-        return int(self.picture.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
-class _Act:
-    """One face of the still with the driver that moves it."""
-
-    model: FaceModel
-    driver: Driver
-    retarget: Retarget
+        return int(self.picture.shape[0])
 
 
 class MeshAnimator:
@@ -78,22 +65,33 @@ class MeshAnimator:
         self._analyser = analyser
         self._device = torch.device(device)
         self._config = config or MeshConfig()
+        self._drivers = Drivers(self._config)
 
-    def prepare(self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE) -> PreparedStill:
-        """Find and prepare the faces of a still. Raises UnusableSource."""
+    def prepare(
+        self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE, faces: Sequence[SourceFace] = ()
+    ) -> PreparedStill | PreparedVideo:
+        """Find and prepare the faces that are to perform; of a still, all when none is named. Raises UnusableSource."""
         if isinstance(source, VideoSource):
-            raise UnusableSource("the mesh engine animates stills, not videos; upload a still portrait or choose another engine")
-        height, width = source.rgb.shape[0] // 2 * 2, source.rgb.shape[1] // 2 * 2
-        rgb = source.rgb[:height, :width].cpu()
+            return prepare_video(source, shape, faces, self._model_in_video, self._config)
+        rgb = source.rgb.cpu()
         usable = self._usable_faces(self._analyser.faces(rgb))
-        picture = rgb.permute(2, 0, 1).float() / 255
-        models = tuple(self._model(rgb, picture, face, [f.landmarks for f in usable if f is not face]) for face in usable)
-        return PreparedStill(picture.to(self._device), models)
+        chosen = [found.landmarks for found in usable if _is_named(found, faces)]
+        if not chosen:
+            raise UnusableSource("the chosen face cannot be animated (too small or turned away); choose another face")
+        frame = choose_frame(chosen, (rgb.shape[0], rgb.shape[1]), shape, self._config)
+        picture = frame.of_pixels(rgb)
+        placed = [frame.of_points(found.landmarks.float().cpu()) for found in usable]
+        models = []
+        for index, found in enumerate(usable):
+            if _is_named(found, faces):
+                others = [landmarks for place, landmarks in enumerate(placed) if place != index]
+                models.append(self._model(picture, found.landmarks, placed[index], others))
+        return PreparedStill(picture.to(self._device), tuple(models))
 
     def _usable_faces(self, found: list[FoundFace]) -> list[FoundFace]:
         """The faces that can be animated; the reason for the last one that cannot is raised when none can."""
         if not found:
-            raise UnusableSource("no face was found in the still; use a portrait with a clearly visible face")
+            raise UnusableSource("no human face was found in the still; use a portrait with a clearly visible face")
         usable, refusal = [], None
         for face in found:
             try:
@@ -106,100 +104,109 @@ class MeshAnimator:
             raise refusal
         return usable
 
-    def _model(self, rgb: Tensor, picture: Tensor, face: FoundFace, others: list[Tensor]) -> FaceModel:
-        """Cut, analyse and take apart the region around one face."""
+    def _model(
+        self, rgb: Tensor, source_landmarks: Tensor, landmarks: Tensor, others: list[Tensor], *, cut_out: bool = True
+    ) -> FaceModel:
+        """Cut, analyse and take apart the region around one face. rgb, landmarks and others: in pixels of the output."""
         config = self._config
         size = (rgb.shape[0], rgb.shape[1])
-        landmarks = face.landmarks.float().cpu()
         region = choose_region(landmarks, size, config)
-        rows, columns = slice(region.top, region.bottom), slice(region.left, region.right)
-        image = _resize(picture[:, rows, columns], region.size)
-        matte = _resize(self._analyser.alpha(rgb[rows, columns].contiguous())[None].float().cpu(), region.size)[0]
-        ratio = torch.tensor(
-            [region.size[1] / (region.right - region.left), region.size[0] / (region.bottom - region.top), region.scale]
-        )
-        local = (landmarks - torch.tensor([region.left, region.top, 0.0])) * ratio
+        part = rgb[region.top : region.bottom, region.left : region.right].contiguous()
+        local = landmarks - torch.tensor([region.left, region.top, 0.0])
         rest = rest_face(local, config)
         rings = local[[469, 471, 474, 476], :2]
         radius = torch.stack([(rings[0] - rings[1]).norm(), (rings[2] - rings[3]).norm()]) / 2
+        matte = self._analyser.alpha(part).float().cpu() if cut_out else torch.ones(part.shape[:2])
+        layers = build_layers(part.permute(2, 0, 1).float() / 255, matte, rest, radius, config)
         model = FaceModel(
-            landmarks=landmarks,
+            landmarks=source_landmarks.float().cpu(),
             region=region,
             rest=rest,
-            layers=build_layers(image, matte, rest, radius, config),
-            paste_weight=paste_weight(region, size, config) * territory(region, landmarks, others, config),
+            layers=layers,
+            person=person_map(layers.skin[3], map_step(rest, config)),
+            triangles=topology.mesh_triangles(len(config.ring_scales)),
+            calm=calm_map(region, size, rest, config),
+            share=territory(region, landmarks, others, config) if others else None,
         )
-        return _to_device(model, self._device)
+        return to_device(model, self._device)
+
+    def _model_in_video(self, rgb: Tensor, landmarks: Tensor, placed: Tensor) -> FaceModel:
+        """The model of a face's neutral moment; a video keeps its background, so nothing is cut out."""
+        return self._model(rgb, landmarks, placed, [], cut_out=False)
 
     def animate(self, prepared: Prepared, performances: Sequence[Performance], options: Options) -> Iterator[FrameBatch]:
-        """Stream uint8 RGB batches, one output frame per driver frame. Raises UnusablePerformance before the first batch."""
-        still = _own(prepared)
-        acts = self._cast(still, performances, options)
-        track = performances[0].track
-        return self._stream(still, acts, track)
+        """Stream uint8 RGB batches. Raises UnusablePerformance before the first.
+
+        A still gives a frame for each of the first performance's, a video one for each of its own. A video keeps its own head
+        motion: `head_motion` is not used, and the region `pose` leaves it as it is.
+        """
+        lead = lead_of(performances)
+        if isinstance(prepared, PreparedVideo):
+            timing = Timing(prepared.source.frame_rate, prepared.length(lead))
+            return self._film(prepared, self._remakes(prepared, performances, options, timing), timing)
+        still, timing = _own(prepared), Timing(lead.frame_rate, lead.frame_count)
+        return self._stream(still, self._acts(still, performances, options, timing), timing)
 
     def preview(self, prepared: Prepared, performances: Sequence[Performance], options: Options, at_s: float) -> Tensor:
-        """The frame shown at `at_s` seconds, uint8 RGB (H, W, 3)."""
-        still = _own(prepared)
-        acts = self._cast(still, performances, options)
-        track = performances[0].track
-        frame = min(max(int(at_s * track.frame_rate), 0), track.frame_count - 1)
-        return self._frames(still, acts, frame, frame + 1)[0]
+        """The frame shown at `at_s` seconds, uint8 RGB (H, W, 3). Drivers are kept, so that the next call is quick."""
+        lead = lead_of(performances)
+        if isinstance(prepared, PreparedVideo):
+            timing = Timing(prepared.source.frame_rate, prepared.length(lead))
+            frame = timing.frame_at(at_s)
+            shown = prepared.single(frame)[None].clone()
+            draw_frames(shown, frame, self._remakes(prepared, performances, options, timing), self._config)
+            return shown[0]
+        still, timing = _own(prepared), Timing(lead.frame_rate, lead.frame_count)
+        frame = timing.frame_at(at_s)
+        return self._frames(still, self._acts(still, performances, options, timing), frame, frame + 1)[0]
 
-    def _cast(self, prepared: PreparedStill, performances: Sequence[Performance], options: Options) -> list[_Act]:
-        """Give every performance its face and its driver."""
-        if not performances:
-            raise UnusablePerformance("no performance was given; choose a driving video for at least one face")
-        tracks = [performance.track for performance in performances]
-        if any(t.frame_count != tracks[0].frame_count or t.frame_rate != tracks[0].frame_rate for t in tracks):
-            raise UnusablePerformance("the driving clips differ in length or frame rate; cut them to the same length and rate")
-        acts = []
-        for performance in performances:
-            model = _face_of(prepared, performance.face)
-            driver = Driver(performance.track, options, self._config)
-            retarget = Retarget(_to_device(model.rest, torch.device("cpu")), driver.neutral, options, self._config)
-            acts.append(_Act(model, driver, retarget))
-        return acts
+    def _acts(self, still: PreparedStill, performances: Sequence[Performance], options: Options, timing: Timing) -> list[Act]:
+        models = [face_of(still.faces, performance.face) for performance in performances]
+        return cast_acts(models, performances, options, timing, self._drivers)
 
-    def _stream(self, prepared: PreparedStill, acts: list[_Act], track: FaceTrack) -> Iterator[FrameBatch]:
-        for start in range(0, track.frame_count, self._config.batch_frames):
-            stop = min(start + self._config.batch_frames, track.frame_count)
-            seconds = torch.arange(start, stop, dtype=torch.float64) / float(track.frame_rate)
+    def _remakes(
+        self, video: PreparedVideo, performances: Sequence[Performance], options: Options, timing: Timing
+    ) -> list[Remake]:
+        faces = [video.face_of(performance.face) for performance in performances]
+        options = replace(options, head_motion=0.0)
+        acts = cast_acts([face.neutral for face in faces], performances, options, timing, self._drivers)
+        return [remake(face, act, options.regions) for face, act in zip(faces, acts, strict=True)]
+
+    @torch.inference_mode()
+    def _film(self, video: PreparedVideo, remakes: list[Remake], timing: Timing) -> Iterator[FrameBatch]:
+        done = 0
+        for batch in video.shown():
+            frames = batch.rgb[: timing.frame_count - done].clone()
+            draw_frames(frames, done, remakes, self._config)
+            seconds = torch.arange(done, done + len(frames), dtype=torch.float64) / float(timing.frame_rate)
+            yield FrameBatch(frames, seconds)
+            done += len(frames)
+            if done >= timing.frame_count:
+                return
+
+    def _stream(self, prepared: PreparedStill, acts: list[Act], timing: Timing) -> Iterator[FrameBatch]:
+        count = max(1, min(self._config.batch_frames, self._config.batch_pixels // (prepared.width * prepared.height)))
+        for start in range(0, timing.frame_count, count):
+            stop = min(start + count, timing.frame_count)
+            seconds = torch.arange(start, stop, dtype=torch.float64) / float(timing.frame_rate)
             yield FrameBatch(self._frames(prepared, acts, start, stop), seconds)
 
     @torch.inference_mode()
-    def _frames(self, prepared: PreparedStill, acts: list[_Act], start: int, stop: int) -> Tensor:
+    def _frames(self, prepared: PreparedStill, acts: list[Act], start: int, stop: int) -> Tensor:
         """Frames start .. stop, uint8 (B, H, W, 3)."""
-        poses = [_to_device(act.retarget(act.driver.block(start, stop)), self._device) for act in acts]
-        frames = []
-        for index in range(stop - start):
-            picture = prepared.picture.clone()
+        poses = [act.pose(start, stop) for act in acts]
+        frames = prepared.picture.expand(stop - start, -1, -1, -1).clone()
+        for index, frame in enumerate(frames):
             for act, pose in zip(acts, poses, strict=True):
-                paste(render(act.model, pose, index, self._config), picture, act.model)
-            frames.append((picture * 255 + 0.5).to(torch.uint8).permute(1, 2, 0))
-        return torch.stack(frames)
+                window = render(act.model, pose, index, act.canvas, self._config)
+                paste(act.canvas, window, frame, act.model)
+        return frames
 
 
-def _resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, h, w) to another size, with averaging when it shrinks."""
-    if tuple(image.shape[1:]) == size:
-        return image.clone()
-    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0].clamp(0, 1)
-
-
-def _to_device(value: T, device: torch.device) -> T:
-    """A copy of a (nested) dataclass with its tensors on a device."""
-    return cast(T, _moved(value, device))
-
-
-def _moved(value: object, device: torch.device) -> object:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, tuple):
-        return tuple(_moved(item, device) for item in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{f.name: _moved(getattr(value, f.name), device) for f in fields(value)})
-    return value
+def _is_named(found: FoundFace, faces: Sequence[SourceFace]) -> bool:
+    """Whether a face's middle lies in one of the boxes, or no boxes were named."""
+    x, y = found.landmarks[: topology.FACE_POINTS, :2].mean(0).tolist()
+    return not faces or any(f.box[0] <= x <= f.box[2] and f.box[1] <= y <= f.box[3] for f in faces)
 
 
 def _own(prepared: Prepared) -> PreparedStill:
@@ -207,18 +214,6 @@ def _own(prepared: Prepared) -> PreparedStill:
     if not isinstance(prepared, PreparedStill):
         raise TypeError("this was prepared by another engine; prepare the still with the mesh engine")
     return prepared
-
-
-def _face_of(prepared: PreparedStill, face: SourceFace) -> FaceModel:
-    """The prepared face whose centre lies nearest to the named box's, if it lies inside it."""
-    x0, y0, x1, y1 = face.box
-    centres = torch.stack([model.landmarks[:468, :2].mean(0) for model in prepared.faces])
-    distance = (centres - torch.tensor([(x0 + x1) / 2, (y0 + y1) / 2])).norm(dim=1)
-    nearest = int(distance.argmin())
-    x, y = centres[nearest].tolist()
-    if not (x0 <= x <= x1 and y0 <= y <= y1):
-        raise UnusableSource("the chosen face cannot be animated (too small or turned away); choose another face of the still")
-    return prepared.faces[nearest]
 
 
 def load(device: str) -> MeshAnimator:

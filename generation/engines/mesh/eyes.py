@@ -12,6 +12,8 @@ from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.layers import EyeTexture, outline_of
 from generation.engines.mesh.source import RestFace
 
+WIDE = 0.12  # of the still's aperture: opened further than this, eyes show none of the still's own lid shade
+
 
 @dataclass(frozen=True, slots=True)
 class Eye:
@@ -41,7 +43,11 @@ def draw_eye(canvas: Tensor, eye: Eye, rest: RestFace, vertices: Tensor, source:
     outline = outline_of(vertices, topology.eye_outline(eye.index))
     positions = eye.window.centres(canvas.device)
     corner = torch.tensor([eye.texture.window.x0, eye.texture.window.y0], dtype=torch.float32, device=canvas.device)
-    ball = raster.sample(eye.texture.image, source - corner, sharp=True)
+    opened = max(0.0, min(1.0, (eye.lid - 1) / WIDE))
+    image = eye.texture.image if opened == 0 else torch.lerp(eye.texture.image, eye.texture.wide, opened)
+    ball = raster.sample(image, source - corner, sharp=True)
+    if opened > 0:  # the lid shades what it uncovers
+        ball = ball * (1 - 0.4 * opened * torch.exp(-_margin_distance(vertices, eye.index, positions) / rest.height / 0.014))
     closing = max(0.0, min(1.0, 1 - eye.lid))
     target = canvas[:, eye.window.y0 : eye.window.y1, eye.window.x0 : eye.window.x1]
     if closing > 0:

@@ -1,11 +1,8 @@
-"""Filling pixels that the still does not show: smooth fills, and a plate that continues the background's texture."""
+"""Smooth fills of pixels that the still does not show, and the filters of the matte."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,6 +26,29 @@ def pull_push(image: Tensor, weight: Tensor) -> Tensor:
     return filled[0]
 
 
+def coarse_fill(image: Tensor, weight: Tensor, size: tuple[int, int]) -> Tensor:
+    """`pull_push` at a smaller size (h, w), brought back: (C, H, W), smooth everywhere."""
+    if size[0] >= weight.shape[0]:
+        return pull_push(image, weight)
+    means = F.adaptive_avg_pool2d(torch.cat([image * weight, weight[None]])[None], size)[0]
+    small = pull_push(means[:-1] / means[-1].clamp_min(1e-6), means[-1].clamp_min(0).sqrt())
+    return F.interpolate(small[None], size=weight.shape, mode="bilinear", align_corners=False)[0]
+
+
+def grown(mask: Tensor, reach: int) -> Tensor:
+    """Largest value of a mask (H, W) within `reach` rows and columns of each pixel: float32 (H, W)."""
+    rows = F.max_pool2d(mask.float()[None, None], (2 * reach + 1, 1), stride=1, padding=(reach, 0))
+    return F.max_pool2d(rows, (1, 2 * reach + 1), stride=1, padding=(0, reach))[0, 0]
+
+
+def resized(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(C, H, W) at another size, averaged where it shrinks."""
+    if tuple(image.shape[1:]) == size:
+        return image
+    shrinks = size[0] < image.shape[1]
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=shrinks, align_corners=False)[0]
+
+
 def box_blur(image: Tensor, radius: int) -> Tensor:
     """Mean over a (2 radius + 1) square, edges held. (C, H, W) -> (C, H, W)."""
     if radius < 1:
@@ -47,35 +67,3 @@ def guided_filter(guide: Tensor, alpha: Tensor, radius: int, epsilon: float) -> 
     slope, offset = box_blur(torch.stack([slope, offset]), radius)
     snapped: Tensor = slope * guide + offset
     return snapped.clamp(0, 1)
-
-
-def mirror_fill(image: Tensor, hidden: Tensor) -> Tensor:
-    """Continue the texture around a hidden area inwards, mirrored at the area's edge; smooth colour where no mirror reaches.
-
-    image: (3, H, W) in 0..1, hidden: bool (H, W). Only the rim of the area is ever seen, where a mirror is plausible.
-    """
-    smooth = pull_push(image, (~hidden).to(image))
-    mask = hidden.cpu().numpy()
-    if not mask.any() or mask.all():
-        return smooth
-    distance, source, valid = _mirrored(mask)
-    texture = torch.from_numpy(
-        np.stack([ndimage.map_coordinates(c, source, order=1, mode="nearest") for c in image.cpu().numpy()])
-    )
-    reach = 0.12 * max(mask.shape)
-    keep = torch.from_numpy((valid * np.clip(1.5 - distance / reach, 0, 1)).astype(np.float32)).to(image)
-    mixed = torch.lerp(smooth, texture.to(image), keep)
-    return torch.where(hidden, mixed, image)
-
-
-def _mirrored(mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Distance to the edge, mirrored coordinates (2, H, W) and how far they can be trusted, for each hidden pixel."""
-    distance, nearest = ndimage.distance_transform_edt(mask, return_indices=True)
-    grid = np.indices(mask.shape).astype(np.float32)
-    edge = np.stack([ndimage.gaussian_filter(n.astype(np.float32), 2.0) for n in nearest])  # streaks come from jumps here
-    source = 2 * edge - grid
-    limits = np.array(mask.shape, np.float32)[:, None, None] - 1
-    inside = ((source >= 0) & (source <= limits)).all(0)
-    free = ndimage.map_coordinates((~mask).astype(np.float32), source, order=1, mode="nearest")
-    valid = ndimage.gaussian_filter((inside * (free > 0.5)).astype(np.float32), 1.5)
-    return distance.astype(np.float32), source, valid

@@ -23,14 +23,14 @@ def umeyama(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def head_axes(points: Tensor) -> Tensor:
-    """Columns are the head's right-in-picture, down and inward axes. points: (468+, 3). Returns (3, 3)."""
-    across = points[list(topology.EYE_CORNERS[1])].mean(0) - points[list(topology.EYE_CORNERS[0])].mean(0)
-    across = across + points[topology.CHEEK_LEFT] - points[topology.CHEEK_RIGHT]
-    x = across / across.norm()
-    down = points[topology.CHIN] - points[topology.FOREHEAD]
-    down = down - (down @ x) * x
-    y = down / down.norm()
-    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=1)
+    """Columns are the heads' right-in-picture, down and inward axes. points: (..., 468+, 3). Returns (..., 3, 3)."""
+    eyes = [points[..., list(corners), :].mean(-2) for corners in topology.EYE_CORNERS]
+    across = eyes[1] - eyes[0] + points[..., topology.CHEEK_LEFT, :] - points[..., topology.CHEEK_RIGHT, :]
+    x = across / across.norm(dim=-1, keepdim=True)
+    down = points[..., topology.CHIN, :] - points[..., topology.FOREHEAD, :]
+    down = down - (down * x).sum(-1, keepdim=True) * x
+    y = down / down.norm(dim=-1, keepdim=True)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
 
 
 def to_angles(rotation: Tensor) -> Tensor:
@@ -81,3 +81,11 @@ def smooth(series: Tensor, kernel: Tensor) -> Tensor:
     """Filter (T + 2h, ...) along time, giving (T, ...)."""
     windows = series.unfold(0, kernel.shape[0], 1)  # (T, ..., 2h+1)
     return windows @ kernel.to(series)
+
+
+def interpolate(value: Tensor, curve: tuple[tuple[float, float], ...]) -> Tensor:
+    """The straight-line curve through the points (x, y), ascending in x, held at its ends."""
+    x, y = torch.tensor(curve, dtype=value.dtype, device=value.device).T.contiguous()
+    right = torch.searchsorted(x, value.contiguous()).clamp(1, len(x) - 1)
+    share = ((value - x[right - 1]) / (x[right] - x[right - 1])).clamp(0, 1)
+    return torch.lerp(y[right - 1], y[right], share)

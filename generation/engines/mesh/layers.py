@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy import ndimage
 from torch import Tensor
-from torch.nn import functional as F
 
-from generation.engines.mesh import raster, topology
+from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.fill import box_blur, guided_filter, mirror_fill, pull_push
+from generation.engines.mesh.exemplar import exemplar_fill
+from generation.engines.mesh.fill import box_blur, grown, guided_filter, pull_push, resized
 from generation.engines.mesh.source import RestFace
 
 LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
+LID_SHADE = 0.008  # face heights from the lid's margin
+FLAT_STEP = 0.003  # skin of a photograph changes more from pixel to pixel, in a face 100 pixels high
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class EyeTexture:
     """One eyeball, continued under the lids."""
 
     image: Tensor  # (3, h, w)
+    wide: Tensor  # (3, h, w) the same without the shade of the lids, for eyes that open wider than the still's
     window: raster.Window
     anchor: Tensor  # (3,) middle of the eye corners, region pixels
 
@@ -33,7 +37,11 @@ class MouthTexture:
     own: Tensor  # (h, w) 1 where the still shows its interior
     window: raster.Window
     anchor: Tensor  # (3,) middle of the mouth corners, region pixels
+    gap: float  # of the still's lips, in face heights
     tone: Tensor  # (3,) skin around the lips, 0..1
+    flesh: Tensor  # (3,) tongue and gums
+    enamel: Tensor  # (3,) teeth in the light of the still
+    detail: Tensor  # () 1 where single teeth are told apart, 0 in a flat drawing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,81 +61,194 @@ def outline_of(vertices: Tensor, indices: tuple[int, ...]) -> Tensor:
 
 def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tensor, config: MeshConfig) -> Layers:
     """Take a region apart. image: (3, H, W) in 0..1, matte: (H, W), all on the CPU."""
-    alpha = refine_matte(image, matte, rest)
+    alpha = refine_matte(image, matte, rest, config)
     reach = max(2, round(config.plate_dilation * rest.height))
-    hidden = F.max_pool2d((alpha > 0.04).float()[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0] > 0.5
-    plate = mirror_fill(image, hidden)
+    hidden = grown(alpha > 0.04, reach) > 0
+    inside = torch.from_numpy(ndimage.distance_transform_edt(hidden.numpy()))
+    plate = exemplar_fill(image, hidden, inside < config.reveal_reach * rest.height)
     colour = torch.minimum((image - (1 - alpha) * plate).clamp_min(0), alpha[None])  # exact wherever the clamps do not bite
-    eyes = tuple(_eye_texture(image, rest, eye, float(iris_radius[eye])) for eye in range(2))
-    mouth = _mouth_texture(image, rest, config)
-    closed = _close_openings(colour, rest)
+    white = _eye_white(image, rest, iris_radius)
+    eyes = tuple(_eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))
+    mouth = _mouth_texture(image, rest, white, config)
+    closed = close_openings(colour, rest)
     return Layers(torch.cat([closed, alpha[None]]), plate, (eyes[0], eyes[1]), mouth)
 
 
-def refine_matte(image: Tensor, matte: Tensor, rest: RestFace) -> Tensor:
-    """The person's share of every pixel: the tracker's matte, never less than the face, snapped to the picture's edges."""
-    positions = raster.Window(0, 0, matte.shape[1], matte.shape[0]).centres(matte.device)
-    oval = rest.vertices[list(topology.OVAL), :2]
-    face = raster.coverage(oval, positions[::2, ::2], softness=0.05 * rest.height)
-    face = F.interpolate(face[None, None], size=matte.shape, mode="bilinear", align_corners=False)[0, 0]
-    middle = oval.mean(0)
-    around = raster.coverage(middle + (oval - middle) * 1.15, positions[::2, ::2])
-    if float((matte[::2, ::2] * around).sum() / around.sum()) < 0.7:
+def refine_matte(image: Tensor, matte: Tensor, rest: RestFace, config: MeshConfig) -> Tensor:
+    """The person's share (H, W) of every pixel: the tracker's matte, snapped to edges and colours, never less than the face."""
+    size = (matte.shape[0], matte.shape[1])
+    ratio = min(1.0, config.matte_px / max(size))
+    coarse = (round(size[0] * ratio), round(size[1] * ratio))
+    small, height = resized(image, coarse), rest.height * ratio
+    oval = rest.vertices[list(topology.OVAL), :2] * ratio
+    middle, positions = oval.mean(0), raster.Window(0, 0, coarse[1], coarse[0]).centres(matte.device)
+    face = raster.coverage(middle + (oval - middle) * 0.94, positions, softness=0.06 * height)
+    rough = resized(matte[None], coarse)[0]
+    around = raster.coverage(middle + (oval - middle) * 1.15, positions)
+    if float((rough * around).sum() / around.sum()) < 0.7:
         return torch.ones_like(matte)  # the matte missed the person: warp the whole picture instead of cutting it wrongly
-    grey = (image * torch.tensor(LUMA)[:, None, None]).sum(0)
-    snapped = guided_filter(grey, torch.maximum(matte, face), max(2, round(0.03 * rest.height)), 1e-3)
-    return ((torch.maximum(snapped, face) - 0.12) / 0.76).clamp(0, 1)
+    rough = torch.maximum(rough, face)
+    rough = torch.maximum(rough * _connected(rough, face, max(2, round(0.04 * height))), face)
+    grey = (small * torch.tensor(LUMA)[:, None, None]).sum(0)
+    snapped = guided_filter(grey, rough, max(2, round(0.03 * height)), 1e-3)
+    alpha = ((torch.maximum(snapped, face) - 0.12) / 0.76).clamp(0, 1)
+    hints = resized(torch.cat([_colour_hints(small, alpha, height), alpha[None], face[None]]), size)
+    return torch.maximum(_by_colour(image, hints), hints[-1])
 
 
-def _close_openings(colour: Tensor, rest: RestFace) -> Tensor:
-    """Paint eyes shut with the colours of the lids and lips shut with a dark seam, so that the warp can never leak them."""
+def _colour_hints(image: Tensor, alpha: Tensor, height: float) -> Tensor:
+    """(7, h, w): local colours of person and background, and how far a pixel between them tells its share, 0 away from edges."""
+    reach = max(2, round(0.035 * height))
+    person, background = (grown(mask, reach) == 0 for mask in (alpha <= 0.9, alpha >= 0.1))
+    if not (bool(person.any()) and bool(background.any())):
+        return torch.zeros(7, *alpha.shape)
+    front, front_noise = _local_colour(image, person)
+    back, back_noise = _local_colour(image, background)
+    distance = (front - back).square().sum(0)
+    told = geometry.smoothstep(distance / (distance + 8 * (front_noise + back_noise) + 1e-3), 0.45, 0.85)
+    return torch.cat([front, back, (told * ~(person | background))[None]])
+
+
+def _by_colour(image: Tensor, hints: Tensor) -> Tensor:
+    """The share (H, W) of the person in each pixel, from where its colour lies between the two around it. hints: (9, H, W)."""
+    front, back, told, alpha = hints[:3], hints[3:6], hints[6], hints[7]
+    apart = front - back
+    share = ((image - back) * apart).sum(0) / apart.square().sum(0).clamp_min(1e-6)
+    return torch.lerp(alpha, ((share - 0.12) / 0.76).clamp(0, 1), told)
+
+
+def _local_colour(image: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Colour (3, H, W) that the known pixels around each place have, and the variance (H, W) between them."""
+    moments = pull_push(torch.cat([image, image.square()]), known.to(image))
+    mean = box_blur(moments, 4)
+    return mean[:3], (mean[3:] - mean[:3].square()).clamp_min(0).sum(0)
+
+
+def _connected(matte: Tensor, face: Tensor, reach: int) -> Tensor:
+    """(H, W) 1 within `reach` pixels of the part of a matte that hangs together with the face; the rest is background."""
+    parts, _ = ndimage.label((matte > 0.4).numpy())
+    own = parts[int(face.argmax()) // face.shape[1], int(face.argmax()) % face.shape[1]]
+    return grown(torch.from_numpy(parts == own), reach)
+
+
+def close_openings(colour: Tensor, rest: RestFace, *, eyes: bool = True, lips: bool = True) -> Tensor:
+    """Paint eyes shut with the colours of the lids and lips with their own, so that the warp can never leak them. (3, H, W)."""
     size = (colour.shape[1], colour.shape[2])
     result = colour.clone()
-    outlines = [topology.eye_outline(0), topology.eye_outline(1), topology.mouth_outline()]
-    for indices, shade in zip(outlines, (0.9, 0.9, 0.6), strict=True):
+    outlines = [(topology.eye_outline(0), 0.9), (topology.eye_outline(1), 0.9)] if eyes else []
+    outlines += [(topology.mouth_outline(), 1.0)] if lips else []
+    for indices, shade in outlines:
         outline = outline_of(rest.vertices, indices)
         window = raster.window_around(outline, 0.08 * rest.height, size)
-        rows, columns = slice(window.y0, window.y1), slice(window.x0, window.x1)
+        if window.is_empty:
+            continue
         inside = raster.coverage(outline, window.centres(colour.device), softness=1.5)
-        grown = F.max_pool2d(inside[None, None], 3, stride=1, padding=1)[0, 0]
-        patch = result[:, rows, columns]
-        result[:, rows, columns] = torch.lerp(patch, shade * pull_push(patch, 1 - grown), inside)
+        patch = result[:, window.rows, window.columns]
+        result[:, window.rows, window.columns] = torch.lerp(patch, shade * pull_push(patch, 1 - grown(inside, 1)), inside)
     return result
 
 
-def _eye_texture(image: Tensor, rest: RestFace, eye: int, radius: float) -> EyeTexture:
+def _eye_texture(image: Tensor, rest: RestFace, eye: int, radius: float, white: Tensor) -> EyeTexture:
     outline = outline_of(rest.vertices, topology.eye_outline(eye))
     window = raster.window_around(outline, 0.1 * rest.height, (image.shape[1], image.shape[2]))
     patch = image[:, window.y0 : window.y1, window.x0 : window.x1]
     positions = window.centres(image.device)
     distance = raster.signed_distance(outline, positions)
     known = (-distance - 0.3).clamp(0, 1)  # the outermost pixels hold lashes
-    filled = pull_push(patch, known)
     iris = rest.irises[eye, :2]
+    away = (positions - iris).norm(dim=-1)
+    disc = ((radius * 1.05 - away) / max(1.0, 0.15 * radius) + 0.5).clamp(0, 1)
+    around = torch.lerp(pull_push(patch, known), 0.92 * white[:, None, None], 0.75)  # in part the shade of lids and lashes
+    filled = torch.lerp(around, _round_iris(patch, known, away / radius), disc)
     mirrored = 2 * iris - positions  # an iris is round: what the lid hides looks like what is opposite
     corner = torch.tensor([window.x0, window.y0], dtype=torch.float32)
     seen = raster.sample(known[None], mirrored - corner)[0]
-    disc = ((radius * 1.05 - (positions - iris).norm(dim=-1)) / max(1.0, 0.15 * radius) + 0.5).clamp(0, 1)
-    filled = torch.lerp(filled, raster.sample(patch, mirrored - corner), (1 - known) * seen * disc)
+    filled = torch.lerp(filled, raster.sample(patch, mirrored - corner), seen * disc)
+    filled = torch.lerp(filled, patch, known)
     soft = (1.5 - distance).clamp(0, 1)  # one pixel of the still's own margin keeps the rim of the lids
     corners = rest.vertices[list(topology.EYE_CORNERS[eye])]
-    return EyeTexture(torch.lerp(filled, patch, soft * (distance < 0)), window, corners.mean(0))
+    bare = (-distance / rest.height / LID_SHADE - 1).clamp(0, 1)  # neither lashes nor the shade under them
+    ball = torch.lerp(0.92 * white[:, None, None].expand_as(patch), _round_iris(patch, bare, away / radius), disc)
+    wide = torch.lerp(ball, patch, bare)
+    return EyeTexture(torch.lerp(filled, patch, soft * (distance < 0)), wide, window, corners.mean(0))
 
 
-def _mouth_texture(image: Tensor, rest: RestFace, config: MeshConfig) -> MouthTexture:
+def _round_iris(patch: Tensor, known: Tensor, distance: Tensor) -> Tensor:
+    """What an iris looks like all round, from the part that shows: the mean colour at each distance (h, w), in radii."""
+    rings = 12
+    ring = (distance * (rings - 1)).round().long().clamp(0, rings)
+    weight = (known + 1e-6).flatten()
+    total = torch.zeros(3, rings + 1).index_add_(1, ring.flatten(), patch.flatten(1) * weight)
+    share = torch.zeros(rings + 1).index_add_(0, ring.flatten(), weight)
+    return (total / share.clamp_min(1e-9))[:, ring]
+
+
+def _eye_white(image: Tensor, rest: RestFace, iris_radius: Tensor) -> Tensor:
+    """(3,) colour of the whites of the eyes: teeth are as light, in the same light and the same hand's style."""
+    found = []
+    for eye in range(2):
+        outline = outline_of(rest.vertices, topology.eye_outline(eye))
+        window = raster.window_around(outline, 1.0, (image.shape[1], image.shape[2]))
+        positions = window.centres(image.device)
+        depth = -raster.signed_distance(outline, positions)
+        iris = (positions - rest.irises[eye, :2]).norm(dim=-1)
+        white = (depth > 0.01 * rest.height) & (iris > 1.15 * iris_radius[eye])
+        found.append(image[:, window.rows, window.columns][:, white])
+    colours = torch.cat(found, 1)  # (3, N)
+    if colours.shape[1] < 8:
+        return torch.full((3,), 0.75)
+    luma = (colours * torch.tensor(LUMA)[:, None]).sum(0)
+    bright = (luma >= luma.quantile(0.6)) & (luma <= luma.quantile(0.95))  # neither lashes nor reflections
+    return colours[:, bright].mean(1)
+
+
+def _mouth_texture(image: Tensor, rest: RestFace, white: Tensor, config: MeshConfig) -> MouthTexture:
     outline = outline_of(rest.vertices, topology.mouth_outline())
     size = (image.shape[1], image.shape[2])
     window = raster.window_around(outline, 0.2 * rest.height, size)
-    patch = image[:, window.y0 : window.y1, window.x0 : window.x1]
-    distance = raster.signed_distance(outline, window.centres(image.device))
+    patch = image[:, window.rows, window.columns]
+    positions = window.centres(image.device)
+    distance = raster.signed_distance(outline, positions)
     face = rest.vertices[: topology.FACE_POINTS]
-    gap = (face[list(topology.INNER_LOWER[3:6])] - face[list(topology.INNER_UPPER[3:6])]) @ rest.axes[:, 1]
-    parted = float(gap.mean()) > config.teeth_gap * rest.height
-    own = (0.5 - distance / max(1.0, 0.012 * rest.height)).clamp(0, 1) * float(parted)
-    known = (-distance).clamp(0, 1)
+    gaps = (face[list(topology.INNER_LOWER[3:6])] - face[list(topology.INNER_UPPER[3:6])]) @ rest.axes[:, 1]
+    gap = float(gaps.mean()) / rest.height
+    parted = gap > config.teeth_gap
+    lifted = raster.signed_distance(outline - config.own_lift * rest.height * rest.axes[:2, 1], positions)
+    own = (0.5 - torch.minimum(distance, lifted) / max(1.0, 0.012 * rest.height)).clamp(0, 1) * float(parted)
+    known = (-distance - 0.5).clamp(0, 1)
     filled = torch.lerp(pull_push(patch, known), patch, known) if parted else patch
     blurred = box_blur(image, max(1, round(0.02 * rest.height)))
-    around = [2, 164, 18, 200, 57, 287, 205, 425]
-    x, y = (face[around, i].long().clamp(0, size[1 - i] - 1) for i in range(2))
-    lips = face[list(topology.MOUTH_CORNERS)]
-    return MouthTexture(filled, own, window, lips.mean(0), blurred[:, y, x].median(1).values)
+    tone = _colours_at(blurred, face[[2, 164, 18, 200, 57, 287, 205, 425]]).median(1).values
+    lips = _colours_at(blurred, face[[0, 17, 39, 269, 84, 314]]).mean(1)
+    flesh = torch.lerp(tone * torch.tensor([0.86, 0.54, 0.52]), lips * torch.tensor([0.98, 0.80, 0.80]), 0.5)
+    middle = face[list(topology.MOUTH_CORNERS)].mean(0)
+    enamel = teeth_colour(white, tone)
+    return MouthTexture(filled, own, window, middle, gap, tone, flesh, enamel, _drawn_detail(image, face))
+
+
+def teeth_colour(white: Tensor, tone: Tensor) -> Tensor:
+    """(3,) teeth beside eyes of this white and skin of this tone: no darker than the skin, and a little less colourful."""
+    luma = torch.tensor(LUMA)
+    light = torch.maximum(white @ luma, 1.02 * tone @ luma)
+    ivory = (white / (white @ luma).clamp_min(0.02) * light) * torch.tensor([1.04, 1.01, 0.94])
+    return torch.lerp(ivory, light.expand(3), 0.3).clamp(max=0.93)
+
+
+def _colours_at(image: Tensor, points: Tensor) -> Tensor:
+    """Colours (3, N) of (3, H, W) at points (N, 3)."""
+    x, y = (points[:, i].long().clamp(0, image.shape[2 - i] - 1) for i in range(2))
+    return image[:, y, x]
+
+
+def _drawn_detail(image: Tensor, face: Tensor) -> Tensor:
+    """() 0 where skin is one flat colour as in a drawing, 1 where it is a photograph's or a painter's. face: (468, 3)."""
+    height = float((face[topology.CHIN] - face[topology.FOREHEAD]).norm())
+    size = (image.shape[1], image.shape[2])
+    steps = []
+    for cheek in (50, 280, 151):
+        around = raster.window_around(face[cheek : cheek + 1, :2], 0.06 * height, size)
+        grey = (image[:, around.rows, around.columns] * torch.tensor(LUMA)[:, None, None]).sum(0)
+        if min(grey.shape) > 2:
+            steps.append((grey[1:] - grey[:-1]).abs().quantile(0.9))
+    busy = torch.stack(steps).median() * height / 100 if steps else torch.tensor(1.0)
+    return (busy / FLAT_STEP).clamp(0, 1)

@@ -1,14 +1,18 @@
-"""Drawing: a z-buffered triangle rasteriser that yields a displacement map, anti-aliased polygons, and sampling."""
+"""Drawing: a z-buffered triangle rasteriser that yields a position map, anti-aliased polygons, and sampling."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Z_STEPS = 1 << 15  # depth levels of the z-buffer: finer than a hundredth of a pixel on any face
+Z_BITS, TRIANGLE_BITS = 19, 12  # a depth and a triangle share one int32; half a million depths are finer than any face
+EDGE = 1e-3  # map pixels: a point on the edge of two triangles belongs to at least one
+DISTANCE_POINTS = 1600  # enough to follow a lid or a lip
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +24,46 @@ class Window:
     x1: int
     y1: int
 
-    def centres(self, device: torch.device) -> Tensor:
-        """(h, w, 2) pixel centres x, y."""
-        y = torch.arange(self.y0, self.y1, device=device, dtype=torch.float32) + 0.5
-        x = torch.arange(self.x0, self.x1, device=device, dtype=torch.float32) + 0.5
-        return torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)
+    @property
+    def columns(self) -> slice:
+        """For indexing (..., H, W)."""
+        return slice(self.x0, self.x1)
+
+    @property
+    def rows(self) -> slice:
+        """For indexing (..., H, W)."""
+        return slice(self.y0, self.y1)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return self.x1 <= self.x0 or self.y1 <= self.y0
+
+    def centres(self, device: torch.device, step: int = 1) -> Tensor:
+        """(h, w, 2) pixel centres x, y; every `step`-th of each axis, and one beyond so that they reach over the window."""
+        reach = 0 if step == 1 else step
+        y = torch.arange(self.y0, self.y1 + reach, step, device=device, dtype=torch.float32) + 0.5
+        x = torch.arange(self.x0, self.x1 + reach, step, device=device, dtype=torch.float32) + 0.5
+        return torch.stack((x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)
+
+    def bands(self, pixels: int) -> Iterator[Window]:
+        """The window in bands of rows of about so many pixels: small blocks stay in the processor's cache."""
+        if self.is_empty:
+            return
+        rows = max(1, pixels // (self.x1 - self.x0))
+        for top in range(self.y0, self.y1, rows):
+            yield Window(self.x0, top, self.x1, min(top + rows, self.y1))
+
+    def joined(self, other: Window) -> Window:
+        """The smallest window that holds both."""
+        return Window(min(self.x0, other.x0), min(self.y0, other.y0), max(self.x1, other.x1), max(self.y1, other.y1))
 
 
 def window_around(points: Tensor, margin: float, size: tuple[int, int]) -> Window:
     """The window that holds the points (N, 2) with a margin, cut at (height, width); empty when they lie outside."""
-    low = (points.min(0).values - margin).floor().int().tolist()
-    high = (points.max(0).values + margin).ceil().int().tolist()
-    x0, y0 = max(0, low[0]), max(0, low[1])
+    low, high = torch.stack([points.amin(0) - margin, points.amax(0) + margin + 1]).floor().int().tolist()
+    x0, y0 = min(size[1], max(0, low[0])), min(size[0], max(0, low[1]))
     return Window(x0, y0, max(x0, min(size[1], high[0])), max(y0, min(size[0], high[1])))
-
-
-def _candidates(corners: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """All (triangle, column, row) inside the triangles' boxes. corners: (M, 3, 2), pixel units."""
-    height, width = size
-    limit = torch.tensor([width, height], device=corners.device)
-    low = torch.minimum((corners.amin(1) - 0.5).ceil().clamp_min(0).long(), limit)
-    high = torch.minimum((corners.amax(1) + 0.5).floor().clamp_min(0).long(), limit)
-    sides = (high - low).clamp_min(0)  # (M, 2)
-    counts = sides[:, 0] * sides[:, 1]
-    ends = counts.cumsum(0)
-    triangle = torch.repeat_interleave(torch.arange(len(corners), device=corners.device), counts)
-    within = torch.arange(len(triangle), device=corners.device) - (ends - counts)[triangle]
-    columns = sides[triangle, 0]
-    row = torch.div(within, columns, rounding_mode="floor")
-    return triangle, low[triangle, 0] + within - row * columns, low[triangle, 1] + row
 
 
 def _planes(corners: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -63,39 +78,102 @@ def _planes(corners: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack([a, b, c], -1), area
 
 
-def displacement_map(vertices: Tensor, rest: Tensor, triangles: Tensor, size: tuple[int, int]) -> Tensor:
-    """Where each pixel of the moved mesh came from, nearest surface first.
+def _expand(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """For counts (N,): the owner of each of sum(counts) items, and its place 0, 1, ... within the owner's items."""
+    owner = torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
+    starts = counts.cumsum(0) - counts
+    return owner, torch.arange(len(owner), device=counts.device) - starts.index_select(0, owner)
 
-    vertices: (V, 3) moved, rest: (V, 2), both in units of the map's pixels; size: (h, w). Returns (2, h, w): rest position minus
-    pixel position, zero where no triangle covers a pixel.
-    """
-    corners, depth = vertices[triangles][..., :2], vertices[triangles][..., 2:]  # (M, 3, 2), (M, 3, 1)
-    weights = torch.eye(3, device=vertices.device)[None, :, :2].expand(len(triangles), 3, 2)
+
+def _spans(corners: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of integer points inside each triangle: triangle, row, first column and number of columns of each span."""
+    height, width = size
+    ys = corners[..., 1]
+    top = (ys.amin(1) - EDGE).ceil().clamp(0, height).long()
+    bottom = (ys.amax(1) + EDGE).floor().clamp(-1, height - 1).long()
+    triangle, step = _expand((bottom - top + 1).clamp_min(0))
+    row = top.index_select(0, triangle) + step
+    a, b = corners, corners.roll(-1, 1)
+    rise = b[..., 1] - a[..., 1]
+    slope = (b[..., 0] - a[..., 0]) / torch.where(rise.abs() < 1e-9, torch.ones_like(rise), rise)
+    edges = torch.stack([a[..., 0], a[..., 1], slope, torch.minimum(a[..., 1], b[..., 1]), rise.abs()], -1)
+    x, y, slope, low, length = edges.index_select(0, triangle).unbind(-1)  # (R, 3) each
+    along = row[:, None] - low
+    crossed = (along >= -EDGE) & (along <= length + EDGE) & (length > 1e-9)
+    crossing = x + (row[:, None] - y) * slope
+    left = torch.where(crossed, crossing, torch.inf).amin(1)
+    right = torch.where(crossed, crossing, -torch.inf).amax(1)
+    start = (left - EDGE).ceil().clamp(0, width)
+    count = (right + EDGE).floor().clamp(-1, width - 1) - start + 1
+    return triangle, row, start.long(), count.clamp_min(0).long()
+
+
+@dataclass(frozen=True, slots=True)
+class PositionMap:
+    """Where each integer point of a moved mesh came from, nearest surface first."""
+
+    found: Tensor  # (2, h, w) positions at rest; the point itself where no triangle covers it
+    winner: Tensor  # int64 (h, w) the triangle seen there
+    planes: Tensor  # (M + 1, 5, 3) rest x, rest y, depth and two barycentric weights as a x + b y + c; the last moves nothing
+
+
+def position_map(vertices: Tensor, rest: Tensor, triangles: Tensor, size: tuple[int, int]) -> PositionMap:
+    """Draw the moved mesh. vertices: (V, 3), rest: (V, 2), both in the map's unit; size: (h, w)."""
+    height, width = size
+    corners = vertices[triangles]  # (M, 3, 3)
     near, far = vertices[:, 2].min(), vertices[:, 2].max()
-    scaled = (depth - near) / (far - near).clamp_min(1e-6)
-    planes, area = _planes(corners, torch.cat([weights, scaled], -1))  # (M, 3, 3)
-    triangle, column, row = _candidates(corners, size)
-    x, y = column + 0.5, row + 0.5
-    own = planes[triangle]  # (P, 3, 3)
-    first, second, z = (own[..., 0] * x[:, None] + own[..., 1] * y[:, None] + own[..., 2]).unbind(1)
-    slack = -1e-4
-    inside = (first >= slack) & (second >= slack) & (first + second <= 1 - slack) & (area.abs() > 1e-6)[triangle]
-    key = (z.clamp(0, 1) * Z_STEPS).long() * len(triangles) + triangle
-    empty = torch.iinfo(torch.int64).max
-    buffer = torch.full((size[0] * size[1],), empty, dtype=torch.int64, device=vertices.device)
-    buffer.scatter_reduce_(0, (row * size[1] + column)[inside], key[inside], "amin")
-    covered = buffer != empty
-    winner = torch.where(covered, buffer % len(triangles), 0)
-    return _resolve(corners, rest[triangles], winner, covered, size)
+    depth = (corners[..., 2:] - near) / (far - near).clamp_min(1e-6)
+    weights = torch.eye(3, device=vertices.device)[:, :2].expand(len(triangles), 3, 2)
+    planes, area = _planes(corners[..., :2], torch.cat([rest[triangles], depth, weights], -1))  # (M, 5, 3)
+    triangle, row, start, count = _spans(corners[..., :2], size)
+    count = torch.where(area.abs().index_select(0, triangle) > 1e-6, count, 0)
+    span, step = _expand(count)
+    own = planes[:, 2].index_select(0, triangle)
+    base = own[:, 1] * row + own[:, 2] + own[:, 0] * start
+    line = torch.stack([own[:, 0], base], 1).index_select(0, span)
+    z = torch.addcmul(line[:, 1], line[:, 0], step).clamp(0, 1)
+    key = (z * ((1 << Z_BITS) - 1)).int() * (1 << TRIANGLE_BITS) + triangle.int().index_select(0, span)
+    empty = torch.iinfo(torch.int32).max
+    buffer = torch.full((height * width,), empty, dtype=torch.int32, device=vertices.device)
+    buffer.scatter_reduce_(0, (row * width + start).index_select(0, span) + step, key, "amin")
+    nothing = planes.new_tensor([[[1.0, 0, 0], [0, 1.0, 0], [0, 0, 2.0], [0, 0, 0], [0, 0, 0]]])
+    planes = torch.cat([planes, nothing])
+    winner = torch.where(buffer == empty, len(triangles), buffer & ((1 << TRIANGLE_BITS) - 1))
+    own = planes[:, :2].flatten(1).index_select(0, winner).reshape(height, width, 6)
+    x = torch.arange(width, device=vertices.device, dtype=vertices.dtype)
+    y = torch.arange(height, device=vertices.device, dtype=vertices.dtype)[:, None]
+    found = torch.stack([own[..., 3 * i] * x + own[..., 3 * i + 1] * y + own[..., 3 * i + 2] for i in range(2)])
+    return PositionMap(found, winner.reshape(size), planes)
 
 
-def _resolve(corners: Tensor, rest: Tensor, winner: Tensor, covered: Tensor, size: tuple[int, int]) -> Tensor:
-    """Displacement (2, h, w) of each pixel from its winning triangle."""
-    planes, _ = _planes(corners, rest)
-    own = planes[winner].reshape(*size, 2, 3)
-    centres = Window(0, 0, size[1], size[0]).centres(corners.device)
-    source = own[..., 0] * centres[..., 0:1] + own[..., 1] * centres[..., 1:2] + own[..., 2]
-    return ((source - centres) * covered.reshape(*size, 1)).permute(2, 0, 1)
+def between_points(seen: PositionMap, row: Tensor, column: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Exact positions at rest of places x, y (P,) between the points of a map: (2, P).
+
+    row, column: (P,) the point above and to the left of each place. Triangles seen at the 16 points around are tried.
+    """
+    height, width = seen.winner.shape
+    steps = torch.arange(-1, 3, device=row.device)
+    rows, columns = (row[:, None] + steps).clamp(0, height - 1), (column[:, None] + steps).clamp(0, width - 1)
+    tried = seen.winner[rows[:, :, None], columns[:, None, :]].flatten(1)  # (P, 16)
+    planes = seen.planes[:, 2:].flatten(1)[tried]  # (P, 16, 9)
+    x, y = x[:, None], y[:, None]
+    depth, first, second = (planes[..., 3 * i] * x + planes[..., 3 * i + 1] * y + planes[..., 3 * i + 2] for i in range(3))
+    outside = torch.stack([-first, -second, first + second - 1]).amax(0).clamp_min(0)  # 0 inside
+    best = (depth + 100 * outside * (outside > EDGE)).argmin(1, keepdim=True)
+    own = seen.planes[:, :2].flatten(1)[tried.gather(1, best)[:, 0]]
+    return torch.stack([own[:, 3 * i] * x[:, 0] + own[:, 3 * i + 1] * y[:, 0] + own[:, 3 * i + 2] for i in range(2)])
+
+
+def points(size: tuple[int, int], device: torch.device) -> Tensor:
+    """The integer points x, y of a map of (h, w): (2, h, w)."""
+    y = torch.arange(size[0], device=device, dtype=torch.float32)[:, None].expand(size)
+    return torch.stack([torch.arange(size[1], device=device, dtype=torch.float32).expand(size), y])
+
+
+def sample_grid(image: Tensor, grid: Tensor, *, sharp: bool) -> Tensor:
+    """Colours of (C, H, W) at a grid (2, h, w) of x, y that runs from -1 to 1; bilinear, or bicubic when `sharp`."""
+    mode, edge = ("bicubic", "border") if sharp else ("bilinear", "zeros")
+    return F.grid_sample(image[None], grid.permute(1, 2, 0)[None], mode=mode, padding_mode=edge, align_corners=False)[0]
 
 
 def sample(image: Tensor, positions: Tensor, *, sharp: bool = False) -> Tensor:
@@ -107,17 +185,42 @@ def sample(image: Tensor, positions: Tensor, *, sharp: bool = False) -> Tensor:
 
 
 def signed_distance(outline: Tensor, positions: Tensor) -> Tensor:
-    """Distance of positions (h, w, 2) to a closed polygon (N, 2), negative inside (even-odd rule)."""
+    """Distance of pixel centres (h, w, 2) to a closed polygon (N, 2), negative inside (even-odd rule).
+
+    positions: an even grid. Large ones are measured at every few pixels, since distances are smooth.
+    """
+    height, width = positions.shape[:2]
+    step = max(1, math.isqrt(height * width // DISTANCE_POINTS))
+    first, pitch = positions[0, 0], positions[min(1, height - 1), min(1, width - 1)] - positions[0, 0]
+    columns = first[0] + step * pitch[0] * torch.arange(-(-(width - 1) // step) + 1, device=positions.device)
+    rows = first[1] + step * pitch[1] * torch.arange(-(-(height - 1) // step) + 1, device=positions.device)
+    distance = torch.where(_is_inside(outline, columns, rows), -1, 1) * _distance(outline, columns, rows)
+    if step == 1:
+        return distance
+    full = ((len(rows) - 1) * step + 1, (len(columns) - 1) * step + 1)
+    return F.interpolate(distance[None, None], size=full, mode="bilinear", align_corners=True)[0, 0, :height, :width]
+
+
+def _distance(outline: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """Distance (h, w) of a grid of columns x and rows y to the edges of a closed polygon (N, 2)."""
+    edge = outline.roll(-1, 0) - outline
+    x, y = columns[:, None] - outline[:, 0], rows[:, None] - outline[:, 1]  # (w, N), (h, N)
+    along = edge / edge.square().sum(1, keepdim=True).clamp_min(1e-9)
+    share = ((x * along[:, 0])[None] + (y * along[:, 1])[:, None]).clamp_(0, 1)  # (h, w, N)
+    across = torch.addcmul(x[None], share, edge[:, 0], value=-1).square_()
+    down = torch.addcmul(y[:, None], share, edge[:, 1], value=-1)
+    return across.addcmul_(down, down).amin(2).sqrt_()
+
+
+def _is_inside(outline: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """bool (h, w): an odd number of the polygon's edges crosses the row before the column."""
     a, b = outline, outline.roll(-1, 0)
-    p = positions.reshape(-1, 1, 2)
-    edge = b - a
-    share = (((p - a) * edge).sum(-1) / edge.square().sum(-1).clamp_min(1e-9)).clamp(0, 1)  # (P, N)
-    distance = (p - a - share[..., None] * edge).square().sum(-1).amin(1).sqrt()
-    crosses = (a[:, 1] > p[..., 1]) != (b[:, 1] > p[..., 1])
-    drop = torch.where(edge[:, 1].abs() < 1e-9, torch.ones_like(edge[:, 1]), edge[:, 1])
-    left = p[..., 0] < a[:, 0] + (p[..., 1] - a[:, 1]) * edge[:, 0] / drop
-    inside = (crosses & left).sum(1) % 2 == 1
-    return torch.where(inside, -distance, distance).reshape(positions.shape[:2])
+    below = rows[:, None]
+    crosses = (a[:, 1] > below) != (b[:, 1] > below)  # (h, N)
+    rise = b[:, 1] - a[:, 1]
+    at = a[:, 0] + (below - a[:, 1]) * (b[:, 0] - a[:, 0]) / torch.where(rise.abs() < 1e-9, torch.ones_like(rise), rise)
+    ordered = torch.where(crosses, at, torch.inf).sort(1).values
+    return torch.searchsorted(ordered, columns.expand(len(rows), -1).contiguous()) % 2 == 1
 
 
 def coverage(outline: Tensor, positions: Tensor, softness: float = 1.0) -> Tensor:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generation.engines.base import Options
+from generation.engines.base import MotionMode, Options
 from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
+from generation.engines.mesh.measures import gaze_offsets
 from generation.engines.mesh.motion import Motion, Neutral
+from generation.engines.mesh.regions import TAKEN, expression_cap, expression_gain, jaw_field, lip_fields
 from generation.engines.mesh.source import RestFace
 
 
@@ -31,98 +33,117 @@ class Retarget:
     """Maps the motion of one driver onto one face."""
 
     def __init__(self, rest: RestFace, neutral: Neutral, options: Options, config: MeshConfig) -> None:
-        self._rest, self._options, self._config = rest, options, config
+        self._rest, self._neutral, self._options, self._config = rest, neutral, options, config
+        self._absolute = options.motion is MotionMode.ABSOLUTE
+        self._taken = TAKEN[options.regions]
+        self._face = (rest.vertices[: topology.FACE_POINTS] - rest.centre) @ rest.axes  # (468, 3) head axes
         self._size = torch.tensor([rest.width, rest.height, rest.width])
-        self._gain, self._cap = _region_gains(rest, config)
-        self._start = self._relaxed_start(neutral)  # (468, 3) head axes
+        self._gain = expression_gain(self._face, self._taken) * options.strength
+        self._cap = expression_cap(self._face, rest.height, config)
+        self._upper, self._lower = lip_fields(self._face)
+        self._jaw = jaw_field(self._face, self._lower)
+        self._start = self._relaxed_start()  # (468, 3) head axes
+        self._own_gaze = _own_gaze(rest)
 
-    def _to_head(self, points: Tensor) -> Tensor:
-        return (points - self._rest.centre) @ self._rest.axes
-
-    def _relaxed_start(self, neutral: Neutral) -> Tensor:
-        """The still's face in head axes, its lips brought together as far as the driver's are at rest."""
-        face = self._to_head(self._rest.vertices[: topology.FACE_POINTS])
+    def _relaxed_start(self) -> Tensor:
+        """The still's face in head axes, its lips as far apart as the driver's are at rest: lips that touch must touch."""
+        face, height = self._face.clone(), self._rest.height
         gaps = face[list(topology.INNER_LOWER), 1] - face[list(topology.INNER_UPPER), 1]
-        surplus = (gaps - neutral.lip_gaps.float() * self._rest.height).clamp_min(0)  # (9,)
-        upper, lower = _lip_fields(face)
-        face = face.clone()
-        face[:, 1] += upper @ (0.35 * surplus) - lower @ (0.65 * surplus)
-        return self._relax_corners(face, neutral, upper + lower, float(surplus.mean()) / self._rest.height)
+        surplus = gaps - self._neutral.lip_gaps.float() * height  # (9,)
+        face[:, 1] += self._upper @ (0.35 * surplus) - self._lower @ (0.65 * surplus)
+        smile = 1.0 if self._absolute else min(1.0, float(surplus.mean().clamp_min(0)) / height / self._config.relax_gap)
+        face = self._relax_corners(face, self._config.relax_corners * smile)
+        amount = min(1.0, self._options.strength) * self._taken.lips
+        return torch.lerp(self._face, face, amount)
 
-    def _relax_corners(self, face: Tensor, neutral: Neutral, influence: Tensor, surplus: float) -> Tensor:
+    def _relax_corners(self, face: Tensor, amount: float) -> Tensor:
         """Let a smile that closes also lose its extra width and the lift of its corners. face: (468, 3) head axes."""
-        amount = self._config.relax_corners * min(1.0, surplus / self._config.relax_gap)
+        neutral, rest = self._neutral, self._rest
         corners = face[list(topology.OUTER_CORNERS)]
         half = float(corners[1, 0] - corners[0, 0]) / 2
-        narrower = max(0.0, 1 - neutral.mouth_width * self._rest.width / (2 * half))
+        narrower = max(0.0, 1 - neutral.mouth_width * rest.width / (2 * half))
         lips = face[[topology.INNER_UPPER[4], topology.INNER_LOWER[4]], 1].mean()
-        lift = (neutral.corner_drop * self._rest.height - (corners[:, 1].mean() - lips)).clamp_min(0)
+        lift = (neutral.corner_drop * rest.height - (corners[:, 1].mean() - lips)).clamp_min(0)
         across = face[:, 0] - corners[:, 0].mean()
-        share = amount * influence.sum(1).clamp(max=1)  # (468,)
+        share = amount * (self._upper + self._lower).sum(1).clamp(max=1)  # (468,)
         face[:, 0] -= share * narrower * across
         face[:, 1] += share * lift * (across / half).square().clamp(max=1)
         return face
 
     def __call__(self, motion: Motion) -> Pose:
         """Place every vertex for B frames."""
-        rest, config = self._rest, self._config
-        residual = motion.expression * self._size * self._options.strength * self._gain  # (B, 468, 3)
-        residual[..., 2] *= config.residual_depth
-        residual = _cap(residual, self._cap)
-        face = self._start + residual
-        face = self._mouth_limits(face)
+        rest = self._rest
+        face = self._start + _cap(motion.expression * self._size * self._gain, self._cap)  # (B, 468, 3)
+        face = self._mouth_limits(self._offset_lips(face))
         lids = self._lid_ratios(motion.lids)
-        face = face + self._lid_motion(lids)
-        offset = face - self._to_head(rest.vertices[: topology.FACE_POINTS])  # (B, 468, 3) head axes
+        offset = face + self._lid_motion(lids) - self._face  # head axes
         rings = offset[:, list(topology.OVAL)].repeat(1, len(rest.ring_follow) // len(topology.OVAL), 1)
         offset = torch.cat([offset, rings * rest.ring_follow[:, None]], 1)  # (B, V, 3)
         rotation, shift = self._head_motion(motion)
         expressed = rest.vertices + offset @ rest.axes.T
-        moved = torch.einsum("bij,bvj->bvi", rotation, expressed - rest.centre) + rest.centre + shift[:, None]
-        weight = rest.head_weight[:, None]
-        vertices = torch.lerp(expressed, moved, weight) + rest.follow_weight[:, None] * shift[:, None]
-        middle = topology.INNER_LOWER[4]
+        moved = (expressed - rest.centre) @ rotation.mT + (rest.centre + shift)[:, None]
+        body = rest.follow_weight[:, None] * self._body_shift(rotation, shift)[:, None]
         return Pose(
-            vertices=vertices,
+            vertices=torch.lerp(expressed, moved, rest.head_weight[:, None]) + body,
             rotation=rotation,
             shift=shift,
-            jaw=offset[:, middle, 1],
+            jaw=offset[:, topology.INNER_LOWER[4], 1],
             lids=lids,
             gaze=self._gaze(motion.gaze, lids),
         )
 
     def _head_motion(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """Rotation with scale (B, 3, 3) and shift (B, 3), softly limited."""
-        config, strength = self._config, self._options.head_motion
-        limit = math.radians(config.pose_limit_deg)
-        angles = motion.angles * strength
-        own = geometry.to_angles(self._rest.axes)[0]
-        away = own * torch.sign(angles[:, 0])  # positive where the motion turns the face further from the camera
-        turned = math.radians(config.total_yaw_limit_deg) - away
-        hidden = limit - config.reveal_share * (-away - math.radians(config.reveal_from_deg)).clamp_min(0)
-        room = torch.minimum(turned, hidden).clamp(min=math.radians(6), max=limit)
-        limits = torch.stack([room, torch.full_like(room, limit), torch.full_like(room, limit)], 1)  # (B, 3)
-        angles = geometry.soft_limit(angles, limits, config.pose_knee)
+        config, strength = self._config, self._options.head_motion * self._taken.pose
+        turn = geometry.from_angles(motion.angles)
+        if self._absolute:
+            turn = turn @ self._neutral.axes.float() @ self._rest.axes.T  # on from the still's pose to the driver's at rest
+        angles = geometry.to_angles(self._as_read(turn)) * strength
+        angles = geometry.soft_limit(angles, self._angle_limits(angles), config.pose_knee)
         zoom = geometry.soft_limit(motion.zoom * strength, config.zoom_limit, config.pose_knee)
         shift = motion.shift * strength
         length = shift.norm(dim=1, keepdim=True).clamp_min(1e-6)
-        shift = shift / length * geometry.soft_limit(length, config.shift_limit, config.pose_knee) * self._rest.height
+        shift = shift / length * geometry.soft_limit(length, config.shift_limit, config.shift_knee) * self._rest.height
         rotation = geometry.from_angles(angles) * zoom.exp()[:, None, None]
         return rotation, torch.cat([shift, torch.zeros_like(shift[:, :1])], 1)
 
-    def _lid_ratios(self, ratios: Tensor) -> Tensor:
-        """Aperture ratios remapped so that a full blink closes, and coupled. (B, 2) -> (B, 2)."""
+    def _as_read(self, turn: Tensor) -> Tensor:
+        """Turns (B, 3, 3) made so much larger that a tracker reads what was meant: in the head's own axes, as depth is flat."""
+        axes = self._rest.axes
+        own = geometry.to_angles(axes.T @ turn @ axes) * torch.tensor(self._config.pose_gain)
+        return axes @ geometry.from_angles(own) @ axes.T
+
+    def _angle_limits(self, angles: Tensor) -> Tensor:
+        """Limits (B, 3) in radians: less yaw towards what the still hides and away from the camera. angles: (B, 3)."""
         config = self._config
+        limit = math.radians(config.pose_limit_deg)
+        away = geometry.to_angles(self._rest.axes)[0] * torch.sign(angles[:, 0])  # positive where the face turns further away
+        turned = math.radians(config.total_yaw_limit_deg) - away
+        hidden = limit - config.reveal_share * (-away - math.radians(config.reveal_from_deg)).clamp_min(0)
+        room = torch.minimum(turned, hidden).clamp(min=math.radians(6), max=limit)
+        return torch.stack([room, torch.full_like(room, limit), torch.full_like(room, limit)], 1)
+
+    def _body_shift(self, rotation: Tensor, shift: Tensor) -> Tensor:
+        """The part (B, 3) of the head's shift that a turn about the neck does not explain: the body moves by it."""
+        neck = self._rest.axes @ torch.tensor(self._config.neck_pivot) * self._rest.height  # (3,) from the face's centre
+        swing = neck - rotation @ neck
+        body = shift - swing
+        body[:, 2] = 0
+        body[:, 1] = torch.where(body[:, 1] < 0, self._config.body_rise * body[:, 1], body[:, 1])
+        return body
+
+    def _lid_ratios(self, ratios: Tensor) -> Tensor:
+        """Aperture ratios remapped so that a full blink closes, coupled, with the offset asked for. (B, 2) -> (B, 2)."""
+        config, opening = self._config, self._options.eye_opening
         mean = ratios.mean(1, keepdim=True)
         difference = ratios - mean
         free = geometry.smoothstep((2 * difference).abs(), config.wink_difference, 1.7 * config.wink_difference)
         ratios = mean + difference * torch.lerp(torch.tensor(1 - config.lid_coupling), torch.ones(()), free)
-        slope = config.lid_knee / (config.lid_knee - config.lid_closed)
-        closing = ((ratios - config.lid_closed) * slope).clamp_min(0)
-        widest = 1 + geometry.soft_limit((ratios - 1).clamp_min(0), config.lid_widest - 1, config.pose_knee)
-        mapped = torch.where(ratios < config.lid_knee, closing, torch.minimum(ratios, widest))
-        gain = min(1.0, self._options.strength * 2)  # blinks stay whole until expression is nearly off
-        return 1 + gain * (mapped - 1)
+        mapped = geometry.interpolate(ratios, config.lid_curve)
+        gain = min(1.0, self._options.strength * 2) * self._taken.eyes  # blinks stay whole until expression is nearly off
+        lids = 1 + gain * (mapped - 1)
+        # A factor, not a sum: wide eyes still blink.
+        return (lids * (1 + opening * (1.0 if opening < 0 else config.lid_widest - 1))).clamp(max=config.lid_widest)
 
     def _lid_motion(self, lids: Tensor) -> Tensor:
         """Offsets (B, 468, 3) in head axes that bring the lid margins to their apertures; the skin around follows."""
@@ -130,8 +151,7 @@ class Retarget:
         offset = torch.zeros(len(lids), topology.FACE_POINTS, 3)
         for eye in range(2):
             upper, lower = list(topology.UPPER_LIDS[eye]), list(topology.LOWER_LIDS[eye])
-            gap = start[lower] - start[upper]  # (7, 3)
-            closing = (1 - lids[:, eye])[:, None, None] * gap
+            closing = (1 - lids[:, eye])[:, None, None] * (start[lower] - start[upper])  # (B, 7, 3)
             offset[:, upper] = share * closing
             offset[:, lower] = (share - 1) * closing
             offset[:, list(topology.UPPER_FOLDS[eye])] = 0.45 * share * closing
@@ -140,24 +160,44 @@ class Retarget:
 
     def _gaze(self, gaze: Tensor, lids: Tensor) -> Tensor:
         """Iris shift in region pixels, clamped and faded while the eyes close. (B, 2)."""
-        config = self._config
+        config, options = self._config, self._options
         limit = torch.tensor([config.gaze_limit, config.gaze_limit_vertical])
-        limited = geometry.soft_limit(gaze * self._options.gaze, limit, config.pose_knee)
+        if self._absolute:
+            gaze = gaze + self._neutral.gaze.float() - self._own_gaze
+        limited = geometry.soft_limit(gaze * options.gaze * self._taken.eyes, limit, config.pose_knee)
+        asked = limit * torch.tensor([options.gaze_across, -options.gaze_up])
+        limited = (limited + asked).clamp(-limit, limit)
         corners = self._rest.vertices[list(topology.EYE_CORNERS[0] + topology.EYE_CORNERS[1])]
         width = ((corners[0] - corners[1]).norm() + (corners[2] - corners[3]).norm()) / 2
         awake = geometry.smoothstep(lids.mean(1, keepdim=True), 0.15, 0.6)
         shift: Tensor = limited * width * awake
         return shift
 
+    def _offset_lips(self, face: Tensor) -> Tensor:
+        """Close or open the lips as asked. face: (B, 468, 3) head axes."""
+        opening = self._options.lip_opening
+        if opening == 0:
+            return face
+        face = face.clone()
+        upper, lower = list(topology.INNER_UPPER), list(topology.INNER_LOWER)
+        gaps = (face[:, lower, 1] - face[:, upper, 1]).clamp_min(0)  # (B, 9)
+        if opening > 0:
+            room = (self._config.lip_opening_reach * self._rest.height - gaps[:, 4:5]).clamp_min(0)
+            face[..., 1] += opening * room * self._jaw
+            return face
+        face[..., 1] -= opening * (0.35 * gaps @ self._upper.T - 0.65 * gaps @ self._lower.T)
+        left = (face[:, lower, 1] - face[:, upper, 1] - (1 + opening) * gaps) / 2  # what the soft fields left undone
+        face[:, upper, 1] += left
+        face[:, lower, 1] -= left
+        return face
+
     def _mouth_limits(self, face: Tensor) -> Tensor:
         """Keep lip columns from crossing and lips from growing or vanishing. face: (B, 468, 3) head axes."""
         face = face.clone()
-        y = face[..., 1]
+        y, rest = face[..., 1], self._face[:, 1]
         inner_up, inner_low = list(topology.INNER_UPPER), list(topology.INNER_LOWER)
         outer_up, outer_low = list(topology.OUTER_UPPER), list(topology.OUTER_LOWER)
-        rest = self._to_head(self._rest.vertices[: topology.FACE_POINTS])[:, 1]
-        gap = y[:, inner_low] - y[:, inner_up]  # (B, 9)
-        crossing = (-gap).clamp_min(0) / 2
+        crossing = (y[:, inner_up] - y[:, inner_low]).clamp_min(0) / 2  # (B, 9)
         y[:, inner_up] -= crossing
         y[:, inner_low] += crossing
         least, most = self._config.lip_thickness
@@ -168,48 +208,16 @@ class Retarget:
         return face
 
 
+def _own_gaze(rest: RestFace) -> Tensor:
+    """(2,): where the still looks, in eye widths."""
+    points = torch.zeros(1, 478, 3)
+    points[0, : topology.FACE_POINTS] = rest.vertices[: topology.FACE_POINTS]
+    points[0, list(topology.IRISES)] = rest.irises
+    return gaze_offsets(points)[0]
+
+
 def _cap(residual: Tensor, cap: Tensor) -> Tensor:
     """Bend residuals (B, 468, 3) so that none is longer than its cap (468,)."""
     length = residual.norm(dim=-1, keepdim=True).clamp_min(1e-6)
     bend: Tensor = (1 + (length / cap[:, None]) ** 4) ** -0.25
     return residual * bend
-
-
-def _region_gains(rest: RestFace, config: MeshConfig) -> tuple[Tensor, Tensor]:
-    """Gain (468, 1) and cap (468,) of the expression at each point. Eyes are moved by apertures, not by residuals."""
-    gain = torch.ones(topology.FACE_POINTS, 1)
-    cap = torch.full((topology.FACE_POINTS,), config.cheek_cap * rest.height)
-    face = (rest.vertices[: topology.FACE_POINTS] - rest.centre) @ rest.axes
-    mouth = list(topology.INNER_UPPER + topology.INNER_LOWER + topology.MOUTH_CORNERS + topology.OUTER_CORNERS)
-    near_mouth = torch.cdist(face[:, :2], face[mouth, :2]).min(1).values / rest.height
-    lower = (face[:, 1] > face[topology.MOUTH_CORNERS[0], 1]) | (near_mouth < 0.12)
-    cap[lower] = config.mouth_cap * rest.height
-    cap[list(topology.BROWS)] = config.brow_cap * rest.height
-    upper_oval = [p for p in topology.OVAL if float(face[p, 1]) < float(face[list(topology.BROWS), 1].mean())]
-    gain[upper_oval] = 0.2
-    for eye in range(2):
-        gain[list(topology.UPPER_FOLDS[eye] + topology.LOWER_FOLDS[eye] + topology.EYE_OUTSIDES[eye])] = 0.5
-        gain[list(topology.UPPER_LIDS[eye] + topology.LOWER_LIDS[eye] + topology.EYE_CORNERS[eye])] = 0.0
-    return gain, cap
-
-
-def _lip_fields(face: Tensor) -> tuple[Tensor, Tensor]:
-    """How much of each inner column's motion every point takes: (468, 9) above and (468, 9) below the lip line."""
-    fields = []
-    height = (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
-    line = face[list(topology.INNER_UPPER + topology.INNER_LOWER), 1].mean()
-    for inner, outer, sign in (
-        (topology.INNER_UPPER, topology.OUTER_UPPER, -1.0),
-        (topology.INNER_LOWER, topology.OUTER_LOWER, 1.0),
-    ):
-        distance = torch.cdist(face[:, :2], face[list(inner), :2])  # (468, 9)
-        nearest = distance.min(1).values
-        share = torch.softmax(-((distance / (0.035 * height)) ** 2), dim=1)
-        fade = 1 - geometry.smoothstep(nearest / height, 0.06, 0.24)
-        side = (sign * (face[:, 1] - line) > 0).float()
-        side[list(inner + outer)] = 1.0
-        fields.append(share * (fade * side)[:, None])
-    upper, lower = fields
-    upper[list(topology.INNER_LOWER + topology.OUTER_LOWER)] = 0
-    lower[list(topology.INNER_UPPER + topology.OUTER_UPPER)] = 0
-    return upper, lower

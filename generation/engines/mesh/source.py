@@ -16,18 +16,17 @@ from generation.engines.mesh.motion import face_size
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """The part of the still that one face may change: rows top .. bottom, columns left .. right, worked on at `scale`."""
+    """The part of the still that one face may change: rows top .. bottom, columns left .. right."""
 
     left: int
     top: int
     right: int
     bottom: int
-    scale: float  # region pixels per still pixel, at most 1
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in region pixels."""
-        return round((self.bottom - self.top) * self.scale), round((self.right - self.left) * self.scale)
+        """(height, width) in pixels."""
+        return self.bottom - self.top, self.right - self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,7 @@ def choose_region(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) 
     half = float((high - low).max()) * config.crop_heights / 2
     left, top = max(0, int(centre[0] - half)), max(0, int(centre[1] - half))
     right, bottom = min(width, int(centre[0] + half) + 1), min(height, int(centre[1] + half) + 1)
-    side = max(right - left, bottom - top)
-    return Region(left, top, right, bottom, min(1.0, config.max_region_px / side))
+    return Region(left, top, right, bottom)
 
 
 def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
@@ -104,6 +102,13 @@ def rest_face(landmarks: Tensor, config: MeshConfig) -> RestFace:
         follow_weight=follow.float(),
         ring_follow=(1 - geometry.smoothstep(scales[topology.FACE_POINTS :], 1.0, 1.75)).float(),
     )
+
+
+def with_rings(landmarks: Tensor, config: MeshConfig) -> Tensor:
+    """Vertices (V, 3) of a face (478, 3) that moves its own pixels: its points, then the rings around them."""
+    points = landmarks.double()
+    face = points[: topology.FACE_POINTS]
+    return _add_rings(face, face[list(topology.OVAL)], geometry.head_axes(points), config)[0].float()
 
 
 def _visible_support(face: Tensor) -> Tensor:

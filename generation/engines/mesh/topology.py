@@ -16,6 +16,7 @@ OVAL = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 FOREHEAD, CHIN = 10, 152
+NOSE_BASE = 2
 CHEEK_RIGHT, CHEEK_LEFT = 234, 454  # the subject's right is the picture's left
 
 # Outer to inner corner, the subject's right eye first.

@@ -1,4 +1,4 @@
-"""`generate`: submit a portrait and a driving video, wait for the workers, and copy the released file."""
+"""`generate`: submit a portrait and its driving performances, wait for the workers, and copy the released file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from django.core.management.base import CommandParser
 from consent.territories import COUNTRIES
 from generation import pipeline, services
 from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
+from generation.casting import Casting
 from generation.errors import IllegalMove, InvalidRequest
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.options import option_values, parse_options
-from generation.selectors import released_file
+from generation.selectors import is_waiting, released_file
 from generation.states import FINAL, PARKED, Status
 from generation.workers import workers_running
 from media.errors import BadInput, CountersignError
@@ -30,6 +31,10 @@ from users.selectors import studio_by_slug
 ACTOR = "system:command_line"
 POLL_SECONDS = 0.25
 SWEEP_EVERY_SECONDS = 5.0
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
+TENSOR_SUFFIXES = frozenset({".motion", ".safetensors", ".npz", ".npy", ".pkl", ".pickle", ".pt", ".pth"})
+FACE_HELP = "the face of the portrait that the n-th --driving moves; 1 is the largest, of a video the one seen longest"
+DRIVER_FACE_HELP = "the face in the n-th --driving that performs; by default its first"
 EXIT_BY_STATUS = {
     Status.RELEASED: Exit.DONE,
     Status.IN_REVIEW: Exit.PARKED,
@@ -41,7 +46,10 @@ EXIT_BY_STATUS = {
 class Command(JsonCommand):
     """Submit one job and wait for its end."""
 
-    help = "Animate a portrait from a driving video. The job takes the one way through: consent, render, mark, sign, verify."
+    help = (
+        "Animate a portrait, a still or a video, from driving videos or motion templates. "
+        "The job takes the one way through: consent, render, mark, sign, verify."
+    )
     exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -49,7 +57,9 @@ class Command(JsonCommand):
         super().add_arguments(parser)
         parser.add_argument("--studio", required=True, metavar="SLUG")
         parser.add_argument("--portrait", required=True, type=Path, metavar="FILE")
-        parser.add_argument("--driving", required=True, type=Path, metavar="FILE")
+        parser.add_argument("--driving", required=True, type=Path, metavar="FILE", action="append")
+        parser.add_argument("--face", type=int, metavar="N", action="append", default=[], help=FACE_HELP)
+        parser.add_argument("--driver-face", type=int, metavar="N", action="append", default=[], help=DRIVER_FACE_HELP)
         parser.add_argument("--purpose", required=True, metavar="P")
         parser.add_argument("--consent", action="append", default=[], metavar="FACE=ID")
         parser.add_argument("--territory", action="append", default=[], metavar="CC")
@@ -57,6 +67,7 @@ class Command(JsonCommand):
         parser.add_argument("--engine", default="mesh")
         parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
         parser.add_argument("--idempotency-key", metavar="KEY")
+        parser.add_argument("--wait-for-start", action="store_true", help="stop once cleared; `start JOB` goes on")
         parser.add_argument("--out", type=Path, metavar="FILE")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
@@ -69,11 +80,15 @@ class Command(JsonCommand):
             raise InvalidRequest(f"An idempotency key has at most {IDEMPOTENCY_KEY_CHARACTERS} characters; choose a shorter one.")
         if options["out"]:
             require_writable(options["out"])
+        require_one_each(options)
+        portrait = upload(studio, portrait_kind(options["portrait"]), options["portrait"])
+        drivers = {path: upload(studio, driving_kind(path), path) for path in dict.fromkeys(options["driving"])}
         job = services.submit(
             studio=studio,
-            portrait=upload(studio, Asset.Kind.STILL, options["portrait"]),
-            driving=upload(studio, Asset.Kind.VIDEO, options["driving"]),
+            portrait=portrait,
+            driving=drivers[options["driving"][0]],
             request=request,
+            cast=_cast(options, drivers),
             idempotency_key=options["idempotency_key"],
             actor=ACTOR,
         )
@@ -81,14 +96,14 @@ class Command(JsonCommand):
         answer = job_answer(job)
         if job.status == Status.RELEASED and options["out"]:
             answer["output"] = str(hand_over(job, options["out"]))
-        return answer, _exit_code(job)
+        return answer, exit_code(job)
 
 
 def wait_for(job: Job) -> Job:
-    """Wait until a job has ended or is parked, with the running workers or with workers of our own."""
+    """Wait until a job has ended, is parked or waits for its start, with the running workers or with workers of our own."""
     with workers_running():
         swept_at = time.monotonic()
-        while job.status not in FINAL | PARKED:
+        while job.status not in FINAL | PARKED and not is_waiting(job):
             time.sleep(POLL_SECONDS)
             job.refresh_from_db()
             if time.monotonic() - swept_at > SWEEP_EVERY_SECONDS:
@@ -98,23 +113,25 @@ def wait_for(job: Job) -> Job:
 
 
 def _request(options: dict[str, Any]) -> JobRequest:
-    consents = _pairs(options["consent"], "--consent portrait:1=ID")
+    consents = pairs(options["consent"], "--consent portrait:1=ID")
     return JobRequest(
         purpose=options["purpose"],
         engine=options["engine"],
         territories=tuple(_country(code) for code in options["territory"]),
         declared_fictional=options["declare"] == "fictional",
-        options=option_values(parse_options(_pairs(options["option"], "--option head_motion=0.5"))),
+        options=option_values(parse_options(pairs(options["option"], "--option head_motion=0.5"))),
         named_consents={_face(name): _consent_id(value) for name, value in consents.items()},
+        wait_for_start=options["wait_for_start"],
     )
 
 
-def _pairs(values: list[str], example: str) -> dict[str, str]:
-    pairs = [value.partition("=") for value in values]
-    for name, sign, _ in pairs:
+def pairs(values: list[str], example: str) -> dict[str, str]:
+    """NAME=VALUE arguments as a mapping. Raises InvalidRequest, showing the example."""
+    split = [value.partition("=") for value in values]
+    for name, sign, _ in split:
         if not sign or not name:
             raise InvalidRequest(f"{example.partition(' ')[0]} takes NAME=VALUE; write for example {example}.")
-    return {name: value for name, _, value in pairs}
+    return {name: value for name, _, value in split}
 
 
 def _country(text: str) -> str:
@@ -137,13 +154,42 @@ def _consent_id(value: str) -> str:
         raise InvalidRequest(f"{value!r} is no consent id; `enroll` and the studio's list of people show them.") from None
 
 
+def require_one_each(options: dict[str, Any]) -> None:
+    """Raise InvalidRequest for more faces than there are drivers to move them."""
+    for name in ("face", "driver_face"):
+        if len(options[name]) > len(options["driving"]):
+            flag = f"--{name.replace('_', '-')}"
+            raise InvalidRequest(f"The n-th {flag} belongs to the n-th --driving; give a --driving for each {flag}.")
+
+
+def _cast(options: dict[str, Any], drivers: dict[Path, Asset]) -> list[Casting]:
+    """Who moves whom, or nobody for the usual job: one driver, faces paired by size."""
+    paths, faces, driver_faces = options["driving"], options["face"], options["driver_face"]
+    if len(paths) == 1 and not faces and not driver_faces:
+        return []
+    own = [*faces, *range(len(faces) + 1, len(paths) + 1)]
+    theirs = [*driver_faces, *[1] * (len(paths) - len(driver_faces))]
+    return [Casting(drivers[path], face, their) for path, face, their in zip(paths, own, theirs, strict=True)]
+
+
+def portrait_kind(path: Path) -> Asset.Kind:
+    """What a portrait file is, by its name; what is in it is looked at by the job."""
+    return Asset.Kind.VIDEO if _is_video(path) else Asset.Kind.STILL
+
+
+def driving_kind(path: Path) -> Asset.Kind:
+    """What a driving file is, by its name. Tensors of any sort are read as motion templates, which tells what they lack."""
+    return Asset.Kind.MOTION if path.suffix.lower() in TENSOR_SUFFIXES else Asset.Kind.VIDEO
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES or (mimetypes.guess_type(path.name)[0] or "").startswith("video/")
+
+
 def upload(studio: Studio, kind: str, path: Path) -> Asset:
     """Keep a local file as an asset of a studio."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}; check the path.")
-    guessed = mimetypes.guess_type(path.name)[0] or ""
-    if kind == Asset.Kind.STILL and guessed.startswith("video/"):
-        raise BadInput("The portrait must be a still picture; give the video as --driving.")
     return services.create_asset(studio=studio, kind=kind, file_name=path.name, chunks=services.read_chunks(path), actor=ACTOR)
 
 
@@ -164,7 +210,10 @@ def hand_over(job: Job, destination: Path) -> Path:
     return destination
 
 
-def _exit_code(job: Job) -> Exit:
+def exit_code(job: Job) -> Exit:
+    """What the command says of a job by its exit code."""
+    if is_waiting(job):
+        return Exit.DONE
     if job.status == Status.FAILED and any(reason["code"] == "bad_input" for reason in job.reasons):
         return Exit.BAD_USAGE
     return EXIT_BY_STATUS.get(Status(job.status), Exit.REFUSED)

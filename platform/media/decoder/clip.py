@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,12 @@ class FrameReader:
     """Turns packets of the chosen stream into frames with ascending time stamps.
 
     A tolerant reader steps over damaged packets and counts them in `faults`; the other raises BadInput at the first.
+    order_s: the times of the frames in order, where the container's own are not to be believed (`Survey.order_s`).
     """
 
-    def __init__(self, stream: VideoStream, limits: MediaLimits, *, tolerant: bool) -> None:
+    def __init__(self, stream: VideoStream, limits: MediaLimits, *, tolerant: bool, order_s: Sequence[Fraction] = ()) -> None:
         self.faults = 0
-        self._limits, self._tolerant = limits, tolerant
+        self._limits, self._tolerant, self._order_s = limits, tolerant, order_s
         self._stream = stream
         self._last_s: Fraction | None = None
         self._count = 0
@@ -59,14 +60,19 @@ class FrameReader:
         if self._count > self._limits.video_frames:
             raise BadInput(f"the video has over {self._limits.video_frames} frames, the limit; upload a shorter part of it")
         check_size(frame.width, frame.height, self._limits)
-        ticks = frame.pts if frame.pts is not None else frame.dts
-        if ticks is None or frame.time_base is None:
+        time_s = self._stamp_s(frame)
+        if time_s is None:
             return None
-        time_s = ticks * frame.time_base
         if self._last_s is not None and time_s <= self._last_s:
             return None  # two frames for one moment: a player shows one of them
         self._last_s = time_s
         return time_s
+
+    def _stamp_s(self, frame: VideoFrame) -> Fraction | None:
+        if self._order_s:
+            return self._order_s[self._count - 1] if self._count <= len(self._order_s) else None
+        ticks = frame.pts if frame.pts is not None else frame.dts
+        return None if ticks is None or frame.time_base is None else ticks * frame.time_base
 
 
 def demux(container: InputContainer, *streams: VideoStream | AudioStream) -> Iterator[Packet[Any]]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
-from statistics import median
 from typing import TypeVar
+
+import numpy as np
 
 NTSC = Fraction(1000, 1001)
 STANDARD_RATES: tuple[Fraction, ...] = tuple(
@@ -21,36 +21,45 @@ STANDARD_RATES: tuple[Fraction, ...] = tuple(
     )
 )
 GRID_SLACK_S = Fraction(1, 2000)  # besides one tick of the container
+USUAL = 0.4  # steps within 40% of the median count as usual ones
 SNAP = Fraction(1, 40)  # a variable rate within 2.5% of a standard one is taken as that one
 
 Item = TypeVar("Item")
+Seconds = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 def constant_rate(times_s: Sequence[Fraction], tick_s: Fraction, declared: Iterable[Fraction]) -> Fraction | None:
     """The frame rate on whose grid every time stamp lies, one frame per slot; None when the rate varies.
 
-    times_s: presentation times, ascending. Of several rates that fit, the one with the least residual; a declared one on a tie.
+    times_s: presentation times, ascending. Of several rates that fit, a standard one that is declared comes before other standard
+    ones, those before odd declared ones; among equals the one with the least residual.
     """
-    fitting = [
-        (residual, rate)
-        for rate in dict.fromkeys((*declared, *STANDARD_RATES))
-        if rate > 0 and (residual := _residual_s(times_s, rate)) is not None and residual <= tick_s + GRID_SLACK_S
-    ]
-    return min(fitting, key=lambda fit: fit[0])[1] if fitting else None
+    known = {rate for rate in declared if rate > 0}
+    offsets_s = _offsets_s(times_s)
+    fitting = []
+    for rate in known.union(STANDARD_RATES):
+        residual = _residual_s(offsets_s, rate)
+        if residual is not None and residual <= tick_s + GRID_SLACK_S:
+            fitting.append((rate not in STANDARD_RATES, rate not in known, residual, rate))
+    return min(fitting)[-1] if fitting else None
 
 
 def nominal_rate(times_s: Sequence[Fraction], declared: Iterable[Fraction]) -> Fraction:
     """The constant rate that stands best for a variable one: the usual step, snapped to a standard rate.
 
+    The usual step is the mean of those near the median, which evens out the rounding of time stamps to ticks.
     Raises ValueError when no two time stamps differ and nothing is declared.
     """
-    steps = [later - earlier for earlier, later in pairwise(times_s) if later > earlier]
-    if not steps:
+    steps_s = np.sort(np.diff(_offsets_s(times_s)))
+    steps_s = steps_s[steps_s > 0]
+    if not steps_s.size:
         known = [rate for rate in declared if rate > 0]
         if not known:
             raise ValueError("no frame rate")
         return known[0]
-    rate = 1 / median(steps)
+    median_s = float(steps_s[(steps_s.size - 1) // 2])  # a step that occurs
+    usual_s = float(steps_s[np.abs(steps_s - median_s) <= USUAL * median_s].mean())
+    rate = Fraction(1 / usual_s)
     nearest = min(STANDARD_RATES, key=lambda standard: abs(standard - rate))
     return nearest if abs(nearest - rate) <= SNAP * rate else rate.limit_denominator(1001)
 
@@ -82,12 +91,13 @@ def place(frames: Iterable[tuple[Fraction, Item]], rate: Fraction, slots: int) -
         yield held[1], slots - used
 
 
-def _residual_s(times_s: Sequence[Fraction], rate: Fraction) -> Fraction | None:
+def _offsets_s(times_s: Sequence[Fraction]) -> Seconds:
+    """Times after the first one as float64, good to a microsecond over days."""
+    return np.array([float(time_s - times_s[0]) for time_s in times_s])
+
+
+def _residual_s(offsets_s: Seconds, rate: Fraction) -> float | None:
     """Greatest distance of a time stamp from slot i of the grid, or None when the frames do not fill the slots in order."""
-    worst = Fraction(0)
-    for index, time_s in enumerate(times_s):
-        distance = abs((time_s - times_s[0]) - index / rate)
-        if distance * rate * 2 >= 1:
-            return None
-        worst = max(worst, distance)
-    return worst
+    grid_s = np.arange(offsets_s.size) / float(rate)
+    worst = float(np.abs(offsets_s - grid_s).max())
+    return worst if worst * float(rate) * 2 < 1 else None

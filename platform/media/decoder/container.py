@@ -14,6 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from media.decoder.clock import constant_rate, nominal_rate, slot_count
+from media.decoder.colours import DOLBY_VISION, UNSPECIFIED
 from media.errors import BadInput
 from media.limits import MediaLimits
 
@@ -24,6 +25,8 @@ DECODERS = (  # the names FFmpeg gives its decoders; nothing else is ever opened
     "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,ac3,eac3,"
     "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_f32le,pcm_u8"
 )
+UNTIMED = frozenset({"avi"})  # FFmpeg guesses presentation times for these, wrongly when there are B-frames
+DOLBY_VISION_TAGS = frozenset({"dvh1", "dvhe", "dva1", "dvav", "dav1"})  # sample entries of what other players cannot show
 SIDE_MIN_PX = 16
 CLOCK_SPAN_S = 86_400  # time stamps further than a day from zero come from a broken clock
 BROKEN = "the video is broken or cut short; export it again and upload the whole file"
@@ -44,6 +47,7 @@ class Survey:
     video_streams: int
     audio_streams: int
     text_streams: int  # subtitles and timed text
+    order_s: tuple[Fraction, ...] = ()  # of a container that stores no presentation times: those of its frames, in order
 
     @property
     def duration_s(self) -> Fraction:
@@ -94,7 +98,7 @@ def survey(path: Path, limits: MediaLimits) -> Survey:
         declared = [rate for rate in (stream.average_rate, stream.base_rate, stream.guessed_rate) if rate]
         constant = constant_rate(times, stream.time_base or Fraction(1, 1000), declared)
         rate = constant or _nominal(times, declared)
-        slots = slot_count(times, min(last_s, 2 / rate), rate)
+        slots = slot_count(times, min(last_s, (1 if constant else 2) / rate), rate)
         _check_length(slots, rate, limits)
         return Survey(
             format_name=name,
@@ -108,6 +112,7 @@ def survey(path: Path, limits: MediaLimits) -> Survey:
             video_streams=len(_moving(container)),
             audio_streams=len(container.streams.audio),
             text_streams=len(container.streams.subtitles),
+            order_s=tuple(times) if name in UNTIMED else (),
         )
 
 
@@ -131,6 +136,8 @@ def _check_picture(stream: VideoStream, limits: MediaLimits) -> None:
     context = stream.codec_context
     if context is None or context.codec.canonical_name not in VIDEO_CODECS:
         raise BadInput("the video is in a codec that is not accepted; export it as H.264 in MP4")
+    if context.codec_tag in DOLBY_VISION_TAGS and context.color_trc in UNSPECIFIED:
+        raise BadInput(DOLBY_VISION)
     check_size(context.width, context.height, limits)
 
 

@@ -53,7 +53,7 @@ class Answer:
         container, _ = open_container(self._path)
         with container:
             stream = video_stream(container)
-            reader = FrameReader(stream, self._limits, tolerant=self._tolerant)
+            reader = FrameReader(stream, self._limits, tolerant=self._tolerant, order_s=seen.order_s)
             decoded = (timed for packet in demux(container, stream) for timed in reader.frames(packet))
             shown_s, planes = Fraction(0), b""
             for time_s, frame in within(decoded, seen):
@@ -99,7 +99,9 @@ class Answer:
     def _introduce(self) -> tuple[Survey, Picture]:
         seen = survey(self._path, self._limits)
         picture = first_picture(self._path, self._limits, long_side_px=self._request["long_side_px"], tolerant=self._tolerant)
-        send(self._out, {"kind": "info", **_plain(asdict(seen)), "picture": _plain(asdict(picture)), "audio": self._audio(seen)})
+        facts = {**_plain(asdict(seen)), "picture": _plain(asdict(picture)), "audio": self._audio(seen)}
+        del facts["order_s"]
+        send(self._out, {"kind": "info", **facts})
         return seen, picture
 
     def _audio(self, seen: Survey) -> Header | None:
@@ -117,7 +119,7 @@ class Answer:
         """Frames in order; the sound found between them is sent on at once."""
         stream = video_stream(container)
         sound = audio_stream(container, self._limits)
-        reader = FrameReader(stream, self._limits, tolerant=False)
+        reader = FrameReader(stream, self._limits, tolerant=False, order_s=seen.order_s)
         if sound is None:
             for packet in demux(container, stream):
                 yield from reader.frames(packet)

@@ -1,7 +1,7 @@
 """From a decoded frame to the one form of pixels used inside: upright, square pixels, BT.709 limited 4:2:0, 8 bit, even size.
 
 Untagged video is taken as BT.601 up to 576 rows and BT.709 above, as broadcast practice and most players do. Wide gamut and HDR
-are refused: mapping them to BT.709 is a grading decision.
+go through `tone`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
 
-import av
-import av.filter
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 
+from media.decoder.colours import MATRIX_UNSPECIFIED, RANGE_UNSPECIFIED, describe, grade_of, is_full_range, matrix_of, side_data
+from media.decoder.filters import TABLE_FILTER, TABLE_FORMAT, FilterGraph
+from media.decoder.tone import Grade
 from media.errors import BadInput
 
-# ITU-T H.273, tables 2 to 4
-MATRIX_RGB, MATRIX_BT709, MATRIX_UNSPECIFIED, MATRIX_SMPTE240M = 0, 1, 2, 7
-MATRICES_BT601 = frozenset({4, 5, 6})
-MATRICES_BT2020 = frozenset({9, 10})
-TRANSFERS_HDR = frozenset({16, 18})  # PQ and HLG
-PRIMARIES_BT2020 = 9
-RANGE_UNSPECIFIED, RANGE_FULL = 0, 2
-SD_ROWS_MAX = 576
 TURNS = {  # (a, b, c, d) of the display matrix -> filters that bring the picture upright, degrees clockwise, mirrored
     (1, 0, 0, 1): ("", 0, False),
     (0, 1, -1, 0): ("transpose=clock", 90, False),
@@ -57,22 +49,25 @@ class Picture:
     sample_aspect: Fraction
     matrix: str
     full_range: bool
+    grade: Grade | None  # of wide gamut and HDR
     filters: str  # empty when the planes pass through untouched
     notes: tuple[str, ...]
 
 
 def picture_of(frame: VideoFrame, sample_aspect: Fraction, *, long_side_px: int) -> Picture:
-    """Read the first frame of a clip. Raises BadInput for HDR, wide gamut and transforms that are not quarter turns."""
-    _refuse_wide_gamut(frame)
+    """Read the first frame of a clip. Raises BadInput for colours that cannot be read and transforms but quarter turns."""
     if not Fraction(1, 4) <= sample_aspect <= 4:
         raise BadInput("the pixels of the video have an absurd aspect ratio; export it with square pixels")
     turn, rotation, mirrored = _turn(frame)
     width, height, notes = _target(frame, sample_aspect, rotation in (90, 270), long_side_px)
-    matrix = _matrix(frame)
-    full = frame.color_range == RANGE_FULL or frame.format.name.startswith("yuvj")
+    matrix, full, grade = matrix_of(frame), is_full_range(frame), grade_of(frame)
     filters = [] if not turn else [turn]
     filters += _geometry(frame, rotation in (90, 270), width, height)
-    filters += _colour(frame, matrix, full)
+    if grade is None:
+        filters += _colour(frame, matrix, full)
+    else:
+        filters += _graded(matrix, full)
+        notes.append(describe(grade))
     return Picture(
         width=width,
         height=height,
@@ -84,6 +79,7 @@ def picture_of(frame: VideoFrame, sample_aspect: Fraction, *, long_side_px: int)
         sample_aspect=sample_aspect,
         matrix=matrix,
         full_range=full,
+        grade=grade,
         filters=",".join(filters),
         notes=tuple(notes),
     )
@@ -94,7 +90,7 @@ class Converter:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self._graph: av.filter.Graph | None = None
+        self._graph: FilterGraph | None = None
 
     def planes(self, frame: VideoFrame) -> PlaneStack:
         """uint8 (3H/2, W): the Y, U and V planes one after the other. Raises BadInput when the frame differs from the first."""
@@ -104,10 +100,9 @@ class Converter:
         if not picture.filters:
             return stack_of(frame)
         if self._graph is None:
-            self._graph = _graph(frame, picture.filters)
+            self._graph = FilterGraph(frame, picture.filters, picture.grade)
         _untag(frame)
-        self._graph.push(frame)
-        converted = self._graph.pull()
+        converted = self._graph.filtered(frame)
         if not isinstance(converted, VideoFrame):
             raise BadInput("the video cannot be converted; export it again as H.264 in MP4")
         return stack_of(converted)
@@ -118,24 +113,9 @@ def stack_of(frame: VideoFrame) -> PlaneStack:
     return cast(PlaneStack, frame.to_ndarray())
 
 
-def _refuse_wide_gamut(frame: VideoFrame) -> None:
-    if frame.color_trc in TRANSFERS_HDR:
-        raise BadInput("the video is HDR (PQ or HLG), which is not accepted; export it as SDR (Rec. 709)")
-    if frame.color_primaries == PRIMARIES_BT2020 or frame.colorspace in MATRICES_BT2020:
-        raise BadInput("the video uses the wide BT.2020 gamut, which is not accepted; export it as SDR (Rec. 709)")
-
-
-def _display_matrix(frame: VideoFrame) -> bytes | None:
-    """The 3x3 matrix of the container in 16.16 fixed point, 36 bytes in native order."""
-    try:
-        return bytes(cast(SideDataContainer, frame.side_data)[SideData.DISPLAYMATRIX])
-    except KeyError:
-        return None
-
-
 def _turn(frame: VideoFrame) -> tuple[str, int, bool]:
-    data = _display_matrix(frame)
-    if data is None:
+    data = side_data(frame, SideData.DISPLAYMATRIX)  # 3 x 3 in 16.16 fixed point, 36 bytes in native order
+    if not data:
         return TURNS[1, 0, 0, 1]
     a, b, _, c, d, *_ = struct.unpack("=9i", data)
     try:
@@ -169,18 +149,6 @@ def _geometry(frame: VideoFrame, sideways: bool, width: int, height: int) -> lis
     return [f"scale={width}:{height}:{SCALER}"]
 
 
-def _matrix(frame: VideoFrame) -> str:
-    if frame.format.is_rgb:
-        return "rgb"
-    if frame.colorspace in MATRICES_BT601:
-        return "bt601"
-    if frame.colorspace == MATRIX_SMPTE240M:
-        return "smpte240m"
-    if frame.colorspace == MATRIX_UNSPECIFIED and frame.height <= SD_ROWS_MAX:
-        return "bt601"
-    return "bt709"
-
-
 def _colour(frame: VideoFrame, matrix: str, full: bool) -> list[str]:
     if matrix == "rgb":
         return [f"scale=out_color_matrix=bt709:out_range=tv:{SCALER}", "format=yuv420p"]
@@ -192,23 +160,20 @@ def _colour(frame: VideoFrame, matrix: str, full: bool) -> list[str]:
     return ["format=yuv420p|yuv422p|yuv444p|yuv420p10|yuv422p10|yuv444p10|yuv420p12|yuv422p12|yuv444p12", exact]
 
 
+def _graded(matrix: str, full: bool) -> list[str]:
+    """Through R'G'B', where the table of the grade applies."""
+    source = "" if matrix == "rgb" else f"in_color_matrix={matrix}:in_range={'pc' if full else 'tv'}:"
+    to_rgb = f"scale={source}{SCALER}"
+    return [
+        to_rgb,
+        f"format={TABLE_FORMAT}",
+        TABLE_FILTER,
+        f"scale=out_color_matrix=bt709:out_range=tv:{SCALER}",
+        "format=yuv420p",
+    ]
+
+
 def _untag(frame: VideoFrame) -> None:
     """Take the colour tags off: the filters are told everything by name and must not convert by themselves on the way."""
     frame.colorspace = frame.color_primaries = frame.color_trc = MATRIX_UNSPECIFIED
     frame.color_range = RANGE_UNSPECIFIED
-
-
-def _graph(frame: VideoFrame, filters: str) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    previous = graph.add_buffer(
-        template=None, width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
-    )
-    for step in filters.split(","):
-        name, _, arguments = step.partition("=")
-        node = graph.add(name, arguments) if arguments else graph.add(name)
-        previous.link_to(node)
-        previous = node
-    sink = graph.add("buffersink")
-    previous.link_to(sink)
-    graph.configure()
-    return graph

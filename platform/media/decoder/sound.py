@@ -19,6 +19,7 @@ from media.errors import BadInput
 
 AAC_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000)
 AAC_LC, AAC_FRAME = 2, 1024
+PRIMING_MAX = 2112  # samples before the first audible one that encoders put there for decoders; the most in common use
 AAC_BIT_RATE_PER_CHANNEL = 96_000
 LAYOUTS = {1: "mono", 2: "stereo"}
 
@@ -53,16 +54,18 @@ def can_copy(stream: AudioStream) -> bool:
 
 
 class PacketCopier:
-    """Passes AAC packets on with their times."""
+    """Passes AAC packets on with their times. Sound hidden before the picture stays behind but for what the decoder needs."""
 
     def __init__(self, stream: AudioStream, first_s: Fraction) -> None:
         self.sample_rate, self.channels = stream.codec_context.sample_rate, stream.codec_context.channels
         self._first_s = first_s
 
     def packets(self, packet: Packet[AudioStream]) -> Iterator[AacPacket]:
-        """The packet again; nothing for the empty one that ends a stream."""
+        """The packet again; nothing for one that is never heard, nor for the empty one that ends a stream."""
         if packet.size and packet.pts is not None:
             sample = round((packet.pts * packet.time_base - self._first_s) * self.sample_rate)
+            if sample + AAC_FRAME <= -PRIMING_MAX:
+                return
             yield AacPacket(sample=sample, duration=AAC_FRAME, data=bytes(packet))
 
 

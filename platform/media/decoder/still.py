@@ -9,18 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from av.error import FFmpegError
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from media.decoder.heif import HeifStill, is_heif
+from media.decoder.heif_boxes import BROKEN
 from media.errors import BadInput
 from media.limits import MediaLimits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 MULTI_PICTURE_JPEG = "MPO"  # the JPEG of many phones, with a depth map or thumbnail behind it; opened as JPEG
-HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
 SIDE_MIN_PX = 64
 NEUTRAL = 128  # grey behind transparent pixels
 DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
-BROKEN = "the image is broken or cut short; export it again as JPEG or PNG"
+NO_IMAGE = "this is not a JPEG, PNG, WebP, HEIC, AVIF, TIFF or BMP image, whatever its name says; export it as PNG"
+BROKEN_BY = (
+    OSError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+    FFmpegError,
+)
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
@@ -36,26 +49,33 @@ class StillPixels:
 
 def normalise(path: Path, limits: MediaLimits) -> StillPixels:
     """Read a still. Raises BadInput for other files, animations, broken images and ones over the limits."""
-    _refuse_heif(path)
-    warnings.simplefilter("ignore")  # Pillow warns of large images; `_check_size` refuses them
-    Image.MAX_IMAGE_PIXELS = None
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            _check_size(image.width, image.height, limits)
-            _refuse_animation(image)
-            image.load()
-            return _convert(image)
+        return _convert(_heif(path, limits)) if _is_heif(path) else _by_pillow(path, limits)
     except UnidentifiedImageError as error:
-        raise BadInput("this is not a JPEG, PNG, WebP, TIFF or BMP image, whatever its name says; export it as PNG") from error
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError) as error:
+        raise BadInput(NO_IMAGE) from error
+    except BROKEN_BY as error:
         raise BadInput(BROKEN) from error
 
 
-def _refuse_heif(path: Path) -> None:
+def _heif(path: Path, limits: MediaLimits) -> Image.Image:
+    still = HeifStill(path)
+    _check_size(still.width, still.height, limits)
+    return still.image()
+
+
+def _by_pillow(path: Path, limits: MediaLimits) -> StillPixels:
+    warnings.simplefilter("ignore")  # Pillow warns of large images; `_check_size` refuses them
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(path, formats=FORMATS) as image:
+        _check_size(image.width, image.height, limits)
+        _refuse_animation(image)
+        image.load()
+        return _convert(image)
+
+
+def _is_heif(path: Path) -> bool:
     with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS:
-        raise BadInput("HEIC and AVIF images cannot be read here; export the image as JPEG or PNG")
+        return is_heif(file.read(12))
 
 
 def _check_size(width: int, height: int, limits: MediaLimits) -> None:

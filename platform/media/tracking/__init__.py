@@ -1,7 +1,6 @@
 """Faces in torch: detect, track, landmarks, matte. Networks by MediaPipe (Apache-2.0, see `weights/NOTICE`)."""
 
-from media.tracking.detector import FaceDetection, FaceDetector, roi_from_detection
-from media.tracking.finder import FaceFinder, FoundFace, counts_as_face
+from media.tracking.detector import FaceDetection, FaceDetector
 from media.tracking.geometry import Box, Roi, roi_from_landmarks
 from media.tracking.landmarker import LANDMARKS, FaceLandmarker
 from media.tracking.matte import Matte
@@ -14,16 +13,12 @@ __all__ = [
     "DamagedWeights",
     "FaceDetection",
     "FaceDetector",
-    "FaceFinder",
     "FaceLandmarker",
     "FaceTracker",
-    "FoundFace",
     "Matte",
     "Roi",
     "TrackedFace",
     "TrackedFrame",
     "TrackerOptions",
-    "counts_as_face",
-    "roi_from_detection",
     "roi_from_landmarks",
 ]

@@ -6,6 +6,7 @@ weighted suppression), with the anchor layout and thresholds that MediaPipe publ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,13 +47,16 @@ def decode(boxes: Tensor, scores: Tensor, anchors: Tensor, size: int, threshold:
 
     boxes (A, 16): centre, size and six keypoints in pixels of the input, relative to the anchor. scores (A, 1): logits.
     """
-    probability = torch.sigmoid(scores[:, 0].clamp(-_LOGIT_LIMIT, _LOGIT_LIMIT))
-    kept = torch.nonzero(probability >= threshold)[:, 0]
+    logits = scores[:, 0]
+    kept = torch.nonzero(logits >= math.log(threshold / (1 - threshold)))[:, 0]
+    if not len(kept):
+        return []
+    probability = torch.sigmoid(logits[kept].clamp(max=_LOGIT_LIMIT))
     raw, offsets = boxes[kept] / size, anchors[kept]
     centre, half = raw[:, :2] + offsets, raw[:, 2:4] / 2
     keypoints = raw[:, 4:].reshape(-1, KEYPOINTS, 2) + offsets[:, None]
     corners = torch.cat([centre - half, centre + half], dim=1)
-    rows = zip(corners.tolist(), keypoints, probability[kept].tolist(), strict=True)
+    rows = zip(corners.tolist(), keypoints, probability.tolist(), strict=True)
     return weighted_suppression([Candidate(Box(*corner), points, score) for corner, points, score in rows])
 
 

@@ -14,6 +14,8 @@ from media.tracking.decoding import CONFIDENT, Candidate, anchor_centres, decode
 from media.tracking.geometry import Box, Roi, roi_from_box
 from media.tracking.weights import NetworkName, load_network
 
+# Landmarks in the middle of what the first four keypoints mark: the corners of each eye, the tip of the nose, the lips.
+_FEATURES = [[33, 133], [362, 263], [1, 1], [13, 14]]
 _SURE_INSIDE = 0.7  # what a small box inside a large face has to score to be a face of its own
 _CHUNK_CPU, _CHUNK_GPU = 4, 64  # views per run: what fits a core's cache, and what keeps a GPU busy
 
@@ -45,10 +47,10 @@ class FaceDetection:
         """The region for `FaceLandmarker.landmarks`."""
         return roi_from_box(self.box, self.keypoints[0], self.keypoints[1])
 
-
-def roi_from_detection(detection: FaceDetection) -> Roi:
-    """The landmark network's region for a detected face."""
-    return detection.roi
+    def misfit(self, landmarks: Tensor) -> float:
+        """Largest distance between its eyes, nose and mouth and those of landmarks (478, 3), in widths of the box."""
+        features = landmarks[_FEATURES, :2].mean(dim=1)
+        return float((features - self.keypoints[:4]).norm(dim=1).max()) / max(self.box.width, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class FaceDetector:
         height, width = int(frames.shape[1]), int(frames.shape[2])
         faces: list[list[tuple[Candidate, int]]] = [[] for _ in range(frames.shape[0])]
         for quarter in range(4 if turns else 1):
-            turned = torch.rot90(frames, quarter, dims=(1, 2))
+            turned = torch.rot90(frames, quarter, dims=(1, 2)) if quarter else frames  # by none it would copy
             found = self._search(turned, _views(*turned.shape[1:3], thorough=thorough, halves=halves and not quarter))
             for index, candidates in enumerate(found):
                 faces[index] += [_turn_back(c, quarter, height, width) for c in candidates]
@@ -129,7 +131,7 @@ class _Detector:
         for start in range(0, len(jobs), step):
             chunk = jobs[start : start + step]
             images = torch.stack([_render(frames[index], view, size, self._device) for index, view in chunk])
-            output = self._network(images.contiguous(memory_format=torch.channels_last))
+            output = self._network(images)
             boxes, scores = output["boxes"].cpu(), output["scores"].cpu()
             for row, (index, view) in enumerate(chunk):
                 threshold = max(self._kind.threshold, view.threshold)

@@ -37,7 +37,7 @@ class Graph(nn.Module):
         self._nodes: list[Node] = graph["nodes"]
         self._last_use = _last_uses(self._nodes, self._outputs.values())
         for name, weight in weights.items():
-            # Channels last is the faster layout for small depthwise convolutions, on CPUs by a quarter.
+            # Channels last is the faster layout for small depthwise convolutions.
             layout = torch.channels_last if weight.ndim == 4 else torch.contiguous_format
             self.register_buffer(name, weight.float().contiguous(memory_format=layout), persistent=False)
 
@@ -47,7 +47,7 @@ class Graph(nn.Module):
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """image: float32 (N, 3, size, size) in the range the network was trained on -> its named outputs, batch first."""
-        values, weights = {self._input: image}, cast(Buffers, self._buffers)
+        values, weights = {self._input: image.contiguous(memory_format=torch.channels_last)}, cast(Buffers, self._buffers)
         for index, node in enumerate(self._nodes):
             inputs = [values[number] for number in node["in"]]
             values[node["out"]] = _OPERATORS[node["op"]](weights, node, inputs)

@@ -16,7 +16,8 @@ from media.tracking.weights import load_network
 
 LANDMARKS = 478
 _MESH = 468
-_CHUNK_CPU, _CHUNK_GPU = 8, 64  # crops per run: what fits a core's cache, and what keeps a GPU busy
+_REFINED = ("lips", "right_eye", "left_eye", "right_iris", "left_iris")
+_CHUNK_CPU, _CHUNK_GPU = 8, 64  # crops at a time: what fits a core's cache, and what keeps a GPU busy
 
 
 class FaceLandmarker:
@@ -26,8 +27,9 @@ class FaceLandmarker:
         """Loads the network. Raises DamagedWeights."""
         self._device = torch.device(device)
         self._network = load_network("face_landmarks", device)
-        # Lips and eyes carry the order in which their points replace those of the mesh.
-        self._lips, self._right_eye, self._left_eye = self._network.subsets()
+        lips, right_eye, left_eye = self._network.subsets()
+        self._rims = right_eye[:16], left_eye[:16]  # the outlines of the eyes
+        self._rows = torch.tensor(_rows_of([lips, right_eye, left_eye]), device=self._device)
 
     @torch.inference_mode()
     def landmarks(self, frames: Tensor, rois: Sequence[Roi], *, passes: int = 1) -> tuple[Tensor, Tensor]:
@@ -74,16 +76,23 @@ class FaceLandmarker:
         for start in range(0, len(rois), step):
             chunk = rois[start : start + step]
             pixels = [cut(frames[start + i].to(self._device), roi, size) for i, roi in enumerate(chunk)]
-            yield torch.stack(pixels).div_(255).contiguous(memory_format=torch.channels_last), chunk
+            yield torch.stack(pixels).div_(255), chunk
 
     def _merge(self, result: dict[str, Tensor]) -> Tensor:
         """The network's outputs -> (N, 478, 3) in pixels of the crop. Irises take the mean depth of their eye's outline."""
         mesh = result["mesh"]
-        points = torch.cat([mesh, mesh.new_zeros(mesh.shape[0], LANDMARKS - _MESH, 3)], dim=1)
-        points[:, self._lips, :2] = result["lips"]
-        points[:, self._right_eye, :2] = result["right_eye"]
-        points[:, self._left_eye, :2] = result["left_eye"]
-        for first, name, eye in ((_MESH, "right_iris", self._right_eye), (_MESH + 5, "left_iris", self._left_eye)):
-            points[:, first : first + 5, :2] = result[name]
-            points[:, first : first + 5, 2] = mesh[:, eye[:16], 2].mean(dim=1, keepdim=True)
-        return points
+        flat = torch.cat([mesh[..., :2], *(result[name] for name in _REFINED)], dim=1)
+        irises = [mesh[:, rim, 2].mean(dim=1, keepdim=True).expand(-1, 5) for rim in self._rims]
+        depth = torch.cat([mesh[..., 2], *irises], dim=1)
+        return torch.cat([flat[:, self._rows], depth[..., None]], dim=2)
+
+
+def _rows_of(subsets: Sequence[Sequence[int]]) -> list[int]:
+    """For each landmark its row among the points of the mesh and, after them, those that the branches refined."""
+    rows = list(range(_MESH))
+    first = _MESH
+    for subset in subsets:
+        for place, point in enumerate(subset, start=first):
+            rows[point] = place
+        first += len(subset)
+    return [*rows, *range(first, first + LANDMARKS - _MESH)]

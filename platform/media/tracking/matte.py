@@ -24,6 +24,6 @@ class Matte:
         image = rgb.to(self._device).permute(2, 0, 1)[None].float() / 255
         size = (self._network.size, self._network.size)  # the network was trained on stretched pictures
         small = F.interpolate(image, size, mode="bilinear", antialias=True, align_corners=False)
-        alpha = self._network(small.contiguous(memory_format=torch.channels_last))["alpha"]
+        alpha = self._network(small)["alpha"]
         full = F.interpolate(alpha, (height, width), mode="bilinear", align_corners=False)
         return full[0, 0].clamp(0, 1)

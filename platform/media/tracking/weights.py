@@ -9,7 +9,7 @@ from typing import Literal
 from safetensors import SafetensorError, safe_open
 
 from media.errors import MediaError
-from media.tracking.graph import Graph
+from media.tracking.network import Network, build
 
 NetworkName = Literal["face_short_range", "face_full_range", "face_landmarks", "selfie_matte"]
 WEIGHTS = Path(__file__).parent / "weights"
@@ -27,8 +27,8 @@ class DamagedWeights(MediaError):
     code = "damaged_weights"
 
 
-def load_network(name: NetworkName, device: str = "cpu", *, folder: Path = WEIGHTS) -> Graph:
-    """The network on a device, in evaluation mode. Raises DamagedWeights."""
+def load_network(name: NetworkName, device: str = "cpu", *, folder: Path = WEIGHTS) -> Network:
+    """The network on a device. Raises DamagedWeights."""
     path = folder / f"{name}.safetensors"
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -39,4 +39,4 @@ def load_network(name: NetworkName, device: str = "cpu", *, folder: Path = WEIGH
             description = file.metadata()["graph"]
     except (OSError, SafetensorError) as error:
         raise DamagedWeights(f"{path.name} cannot be read ({error}); install this release again.") from error
-    return Graph(description, weights).eval().requires_grad_(False).to(device)
+    return build(description, weights, device)

@@ -2,6 +2,7 @@
 
 from media.video.info import AudioInfo, MediaInfo, NormalisedStill, NormalisedVideo
 from media.video.intake import normalise_video, probe
+from media.video.pipelining import prefetch
 from media.video.reading import read_frames, read_planes
 from media.video.stills import normalise_still, read_still
 from media.video.untrusted import UntrustedClip, stream_untrusted
@@ -17,6 +18,7 @@ __all__ = [
     "WriteError",
     "normalise_still",
     "normalise_video",
+    "prefetch",
     "probe",
     "read_frames",
     "read_planes",

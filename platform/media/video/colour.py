@@ -16,6 +16,7 @@ KR, KB = 0.2126, 0.0722
 KG = 1.0 - KR - KB
 CB_RANGE = 2.0 * (1.0 - KB)  # B' - Y' spans +-(1 - KB)
 CR_RANGE = 2.0 * (1.0 - KR)
+BAND_PIXELS = 1 << 17
 
 
 def to_yuv(batch: FrameBatch) -> FrameBatch:
@@ -41,6 +42,12 @@ def to_rgb(batch: FrameBatch) -> FrameBatch:
     return batch.with_pixels(_decode(batch.yuv))
 
 
+def _bands(height: int, width: int, device: torch.device) -> list[slice]:
+    """Even slices of rows so small that their float copies stay in a processor's cache; on other devices the whole frame."""
+    rows = max(2, BAND_PIXELS // width // 2 * 2) if device.type == "cpu" else height
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
 def _encode(rgb: Tensor) -> YuvPlanes:
     count, height, width, _ = rgb.shape
     planes = YuvPlanes(
@@ -49,24 +56,35 @@ def _encode(rgb: Tensor) -> YuvPlanes:
         v=rgb.new_empty((count, height // 2, width // 2)),
     )
     for index in range(count):  # one frame at a time: the float copies stay small
-        red, green, blue = rgb[index].to(torch.float32).unbind(-1)  # (H, W) each, 0..255
-        luma = (KG * green).add_(red, alpha=KR).add_(blue, alpha=KB)
-        planes.u[index] = _to_codes(_decimate(blue - luma).mul_(224.0 / 255.0 / CB_RANGE).add_(128.0))
-        planes.v[index] = _to_codes(_decimate(red - luma).mul_(224.0 / 255.0 / CR_RANGE).add_(128.0))
-        planes.y[index] = _to_codes(luma.mul_(219.0 / 255.0).add_(16.0))
+        for band in _bands(height, width, rgb.device):
+            half = slice(band.start // 2, band.stop // 2)
+            red, green, blue = rgb[index, band].to(torch.float32).unbind(-1)  # (rows, W) each, 0..255
+            luma = (KG * green).add_(red, alpha=KR).add_(blue, alpha=KB)
+            planes.u[index, half] = _to_codes(_decimate(blue - luma).mul_(224.0 / 255.0 / CB_RANGE).add_(128.0))
+            planes.v[index, half] = _to_codes(_decimate(red - luma).mul_(224.0 / 255.0 / CR_RANGE).add_(128.0))
+            planes.y[index, band] = _to_codes(luma.mul_(219.0 / 255.0).add_(16.0))
     return planes
 
 
 def _decode(planes: YuvPlanes) -> Tensor:
     rgb = planes.y.new_empty((*planes.y.shape, 3))
-    for index in range(rgb.shape[0]):
-        luma = planes.y[index].to(torch.float32).sub_(16.0).mul_(255.0 / 219.0)
-        blue_less_luma = _interpolate(planes.u[index].to(torch.float32).sub_(128.0).mul_(CB_RANGE * 255.0 / 224.0))
-        red_less_luma = _interpolate(planes.v[index].to(torch.float32).sub_(128.0).mul_(CR_RANGE * 255.0 / 224.0))
-        rgb[index, ..., 0] = _to_codes(luma + red_less_luma)
-        rgb[index, ..., 2] = _to_codes(luma + blue_less_luma)
-        rgb[index, ..., 1] = _to_codes(luma.add_(red_less_luma, alpha=-KR / KG).add_(blue_less_luma, alpha=-KB / KG))
+    count, height, width = planes.y.shape
+    for index in range(count):
+        for band in _bands(height, width, rgb.device):
+            luma = planes.y[index, band].to(torch.float32).sub_(16.0).mul_(255.0 / 219.0)
+            blue_less_luma = _difference(planes.u[index], band).mul_(CB_RANGE * 255.0 / 224.0)
+            red_less_luma = _difference(planes.v[index], band).mul_(CR_RANGE * 255.0 / 224.0)
+            rgb[index, band, :, 0] = _to_codes(luma + red_less_luma)
+            rgb[index, band, :, 2] = _to_codes(luma + blue_less_luma)
+            rgb[index, band, :, 1] = _to_codes(luma.add_(red_less_luma, alpha=-KR / KG).add_(blue_less_luma, alpha=-KB / KG))
     return rgb
+
+
+def _difference(plane: Tensor, band: slice) -> Tensor:
+    """A chroma plane (h, w) at the luma sites of a band of rows: float32, grey at 0. It reaches one row beyond the band."""
+    first, last = max(band.start // 2 - 1, 0), min(band.stop // 2 + 1, plane.shape[0])
+    full = _interpolate(plane[first:last].to(torch.float32).sub_(128.0))
+    return full[band.start - 2 * first : band.stop - 2 * first]
 
 
 def _decimate(chroma: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ A file appears under its name only when it is complete; an error leaves nothing 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +30,8 @@ VideoCodec = Literal["h264", "hevc"]
 ENCODERS: dict[VideoCodec, Literal["libx264", "libx265"]] = {"h264": "libx264", "hevc": "libx265"}
 MP4_AUDIO = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
 BT709, LIMITED = 1, 1  # ITU-T H.273: matrix, primaries and transfer share the code; AVCOL_RANGE_MPEG
+X265 = "log-level=none:frame-threads=2"  # its output depends on how many frames it works on at once
+X265_REORDERED = 2  # frames; its own decoding times are not to be used, those of clips of one or two frames are random
 ENCODER_THREADS = 4  # fixed: x264's output depends on how many there are
 
 
@@ -48,7 +50,8 @@ class Mp4File:
         if width % 2 or height % 2 or width <= 0 or height <= 0:
             raise WriteError(f"video frames need an even width and height, not {width}x{height}; crop or scale them first")
         self.width, self.height, self.frame_rate = width, height, frame_rate
-        self.frame_count = 0
+        self.frame_count = self._coded = 0
+        self._codec = codec
         self._path = path
         self._partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.partial")
         self._container = av.open(str(self._partial), "w", format="mp4", options={"movflags": "+faststart"})
@@ -86,7 +89,7 @@ class Mp4File:
         frame.color_range = LIMITED
         frame.pts, frame.time_base = self.frame_count, 1 / self.frame_rate
         self.frame_count += 1
-        self._container.mux(self._video.encode(frame))
+        self._mux(self._video.encode(frame))
 
     def write_audio(self, packet: Packet[Any]) -> None:
         """Append one packet of the audio stream; its time base is its own."""
@@ -99,9 +102,16 @@ class Mp4File:
         """Flush, close and give the file its name. Raises WriteError when no frame was written."""
         if self.frame_count == 0:
             raise WriteError("a video needs at least one frame; write one before closing")
-        self._container.mux(self._video.encode(None))
+        self._mux(self._video.encode(None))
         self._container.close()
         self._partial.replace(self._path)
+
+    def _mux(self, packets: Iterable[Packet[Any]]) -> None:
+        for packet in packets:
+            if self._codec == "hevc":
+                packet.dts = self._coded - X265_REORDERED
+            self._coded += 1
+            self._container.mux_one(packet)
 
     def discard(self) -> None:
         """Close and remove what was written; harmless after `commit`."""
@@ -141,7 +151,7 @@ class VideoWriter:
     ) -> None:
         options = {"crf": str(crf), "preset": preset}
         if codec == "hevc":
-            options["x265-params"] = "log-level=none"
+            options["x265-params"] = X265
         self._cleanup = ExitStack()
         self._file = Mp4File(path, width=width, height=height, frame_rate=frame_rate, codec=codec, options=options)
         self._cleanup.callback(self._file.discard)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -12,11 +14,13 @@ from consent.models import Consent, Person
 from consent.policy import PURPOSES
 from consent.territories import COUNTRIES
 from generation.answers import FACE_NAME, job_answer
+from generation.casting import Casting
 from generation.engines import DEFAULT_ENGINE
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
-from generation.options import OPTION_RULES, Choice, Range
+from generation.options import OPTION_DEFAULTS, OPTION_RULES, Choice
 from generation.states import Status
+from portal.wording import OPTIONS
 
 
 class AssetIn(serializers.Serializer[Any]):
@@ -38,12 +42,14 @@ class AssetOut(serializers.ModelSerializer[Asset]):
         fields = ("id", "kind", "file_name", "bytes", "sha256", "created")
 
 
-def _option_field(rule: Range | Choice) -> serializers.Field[Any, Any, Any, Any]:
+def _option_field(name: str) -> serializers.Field[Any, Any, Any, Any]:
+    rule, words, default = OPTION_RULES[name], OPTIONS[name], OPTION_DEFAULTS[name]
+    told = f"{words.explanation} Default: {words.empty.lower() if default is None else default}."
     if isinstance(rule, Choice):
-        return serializers.ChoiceField(required=False, choices=list(rule.words))
+        return serializers.ChoiceField(required=False, choices=[word.value for word in rule.words], help_text=told)
     if rule.whole:
-        return serializers.IntegerField(required=False, min_value=int(rule.low), max_value=int(rule.high))
-    return serializers.FloatField(required=False, min_value=rule.low, max_value=rule.high)
+        return serializers.IntegerField(required=False, min_value=int(rule.low), max_value=int(rule.high), help_text=told)
+    return serializers.FloatField(required=False, min_value=rule.low, max_value=rule.high, help_text=told)
 
 
 class OptionsIn(serializers.Serializer[Any]):
@@ -51,7 +57,7 @@ class OptionsIn(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """One field per option, over its range or its words."""
-        return {name: _option_field(rule) for name, rule in OPTION_RULES.items()}
+        return {name: _option_field(name) for name in OPTION_RULES}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         """Refuse names that no engine knows, instead of dropping them."""
@@ -63,17 +69,34 @@ class OptionsIn(serializers.Serializer[Any]):
         return dict(super().to_internal_value(data))
 
 
-class JobIn(serializers.Serializer[Any]):
-    """A request to animate a portrait by a performance."""
+class CastIn(serializers.Serializer[Any]):
+    """One face of the portrait and the driving face that moves it.
 
-    portrait = serializers.UUIDField(help_text="A still of this studio.")
-    driving = serializers.UUIDField(help_text="A video of this studio.")
+    Faces count from 1: in a still the largest first, in a video the one that is seen longest.
+    """
+
+    driving = serializers.UUIDField(required=False, help_text="A video or motion template of this studio; else the lead.")
+    driver_face = serializers.IntegerField(default=1, min_value=1, max_value=99)
+    face = serializers.IntegerField(min_value=1, max_value=99)
+
+
+class JobIn(serializers.Serializer[Any]):
+    """A request to animate a portrait by one performance or several."""
+
+    portrait = serializers.UUIDField(help_text="A still or a video of this studio.")
+    driving = serializers.UUIDField(
+        help_text="A video or motion template of this studio. It leads: it sets length, sound and, for a still, the rate."
+    )
+    cast = CastIn(many=True, default=list, help_text="Who moves whom; empty pairs the faces of both files by size.")
     purpose = serializers.ChoiceField(choices=sorted(PURPOSES))
     engine = serializers.CharField(default=DEFAULT_ENGINE)
     territories = serializers.ListField(
         child=serializers.RegexField(r"^[A-Z]{2}\Z"), default=list, help_text="ISO 3166-1 alpha-2; empty means the whole world."
     )
     declared_fictional = serializers.BooleanField(default=False)
+    wait_for_start = serializers.BooleanField(
+        default=False, help_text="Stay cleared until `jobs/{id}/start/` is called, so that previews come before rendering."
+    )
     options = OptionsIn(default=dict)
     consents = serializers.DictField(
         child=serializers.UUIDField(), default=dict, help_text="Consent id by face, such as portrait:1 or driver:1."
@@ -92,6 +115,11 @@ class JobIn(serializers.Serializer[Any]):
             raise serializers.ValidationError("Name each face as portrait:1, driver:1 and so on.")
         return consents
 
+    def casting(self, find: Callable[[UUID], Asset]) -> list[Casting]:
+        """Who moves whom, each file looked up by `find`. Call after `is_valid`."""
+        data = self.validated_data
+        return [Casting(find(m.get("driving", data["driving"])), m["face"], m["driver_face"]) for m in data["cast"]]
+
     def request(self) -> JobRequest:
         """The request in the terms of `generation`. Call after `is_valid`."""
         data = self.validated_data
@@ -101,8 +129,37 @@ class JobIn(serializers.Serializer[Any]):
             territories=tuple(data["territories"]),
             declared_fictional=data["declared_fictional"],
             options=data["options"],
+            wait_for_start=data["wait_for_start"],
             named_consents={face: str(consent) for face, consent in data["consents"].items()},
         )
+
+
+class SettingsIn(serializers.Serializer[Any]):
+    """Other settings for a job. Those left out keep their defaults, not those of the job."""
+
+    options = OptionsIn(default=dict)
+
+
+class StartIn(serializers.Serializer[Any]):
+    """Settings to start with; the job's own without them."""
+
+    options = OptionsIn(required=False)
+
+
+class PreviewIn(SettingsIn):
+    """Settings to look at, and when."""
+
+    moment = serializers.IntegerField(default=0, min_value=0, help_text="Index into the job's moments.")
+
+
+class PreviewsOut(serializers.Serializer[Any]):
+    """What may be previewed of a job."""
+
+    moments_s = serializers.ListField(
+        child=serializers.FloatField(),
+        help_text="Chosen by the server, in seconds; empty while nothing may be shown.",
+    )
+    left_today = serializers.IntegerField(help_text="Of the studio; a day begins at midnight UTC.")
 
 
 class ReasonOut(serializers.Serializer[Any]):
@@ -128,7 +185,10 @@ class JobOut(serializers.Serializer[Any]):
     fps = serializers.FloatField(allow_null=True)
     frame_rate = serializers.CharField(allow_null=True, help_text="The exact rate, such as 30000/1001.")
     seconds = serializers.FloatField(allow_null=True)
-    bridged = serializers.ListField(help_text="Stretches of the driver without a usable face, [start, end] in seconds.")
+    cast = serializers.ListField(help_text="Who moves whom, {face, driver}, once the faces were looked at.")
+    warnings = serializers.ListField(help_text="What to know of a job that goes on: {code, face, start_s, end_s, message}.")
+    bridged = serializers.ListField(help_text="The stretches that `warnings` tells of, [start, end] in seconds.")
+    waits_for_start = serializers.BooleanField(help_text="It is rendered only once `jobs/{id}/start/` was called.")
     frames_done = serializers.IntegerField()
     frames_total = serializers.IntegerField()
     created = serializers.DateTimeField()
@@ -204,7 +264,9 @@ class RecordFactsOut(serializers.Serializer[Any]):
     studio = serializers.CharField(allow_null=True)
     watermark_id = serializers.CharField()
     consent = ConsentStandingOut()
-    availability = serializers.ChoiceField(choices=["released", "withdrawn"])
+    availability = serializers.ChoiceField(
+        choices=["released", "withdrawn", "never_released"], help_text="Previews are never released."
+    )
 
 
 class RecordOut(serializers.Serializer[Any]):

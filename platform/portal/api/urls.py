@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from portal.api import views
+from portal.api import trial, views
 
 urlpatterns = [
     path("assets/", views.Assets.as_view(), name="api_assets"),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("jobs/", views.Jobs.as_view(), name="api_jobs"),
     path("jobs/<uuid:job_id>/", views.JobDetail.as_view(), name="api_job"),
     path("jobs/<uuid:job_id>/cancel/", views.JobCancel.as_view(), name="api_job_cancel"),
+    path("jobs/<uuid:job_id>/preview/", trial.JobPreview.as_view(), name="api_job_preview"),
+    path("jobs/<uuid:job_id>/start/", trial.JobStart.as_view(), name="api_job_start"),
+    path("jobs/<uuid:job_id>/again/", trial.JobAgain.as_view(), name="api_job_again"),
     path("outputs/<uuid:job_id>/download", views.OutputDownload.as_view(), name="api_output_download"),
     path("people/", views.People.as_view(), name="api_people"),
     path("people/<uuid:person_id>/", views.PersonDetail.as_view(), name="api_person"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -121,10 +122,12 @@ class Jobs(StudioView):
         key = _idempotency_key(request)
         given = shapes.JobIn(data=request.data)
         given.is_valid(raise_exception=True)
+        find = partial(_found, asset_of, self.acting)
         job = submit(
             studio=self.acting.studio,
-            portrait=_found(asset_of, self.acting, given.validated_data["portrait"]),
-            driving=_found(asset_of, self.acting, given.validated_data["driving"]),
+            portrait=find(given.validated_data["portrait"]),
+            driving=find(given.validated_data["driving"]),
+            cast=given.casting(find),
             request=given.request(),
             idempotency_key=key,
             actor=self.acting.actor,

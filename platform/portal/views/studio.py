@@ -12,25 +12,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from generation.models import Asset, Job
-from generation.selectors import asset_of, job_of, jobs_of
+from generation.models import Job
+from generation.previews.services import is_previewable
+from generation.selectors import asset_of, jobs_of
 from generation.services import cancel, create_asset, submit
 from portal import outputs
-from portal.acting import Acting, studio_page
+from portal.acting import Acting, job_or_404, studio_page
 from portal.forms import NewPerformanceForm
 from portal.job_view import JobView, view_of
 from portal.selectors import consents_of_job, people_of
+from portal.views.trial import TRIAL_READY, trial_context
 from users.permissions import Permission
 
 HTMX_STOP_POLLING = 286
 Context = dict[str, object]
-
-
-def _job_or_404(acting: Acting, job_id: uuid.UUID) -> Job:
-    job = job_of(acting.studio, job_id)
-    if job is None:
-        raise Http404
-    return job
 
 
 @require_safe
@@ -58,9 +53,8 @@ def new_performance(request: HttpRequest, acting: Acting) -> HttpResponse:
 
 
 def _submit(acting: Acting, form: NewPerformanceForm) -> Job:
-    kinds = {"portrait": Asset.Kind.STILL, "driving": Asset.Kind.VIDEO}
     assets = {}
-    for name, kind in kinds.items():
+    for name, kind in form.kinds().items():
         upload = form.cleaned_data[name]
         assets[name] = create_asset(
             studio=acting.studio, kind=kind, file_name=upload.name, chunks=upload.chunks(), actor=acting.actor, user=acting.user
@@ -80,29 +74,32 @@ def _submit(acting: Acting, form: NewPerformanceForm) -> Job:
 @studio_page(Permission.READ)
 def job(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponse:
     """One job: how far it is, why it stopped, or the clip with its provenance."""
-    return render(request, "portal/job.html", _job_context(acting, view_of(_job_or_404(acting, job_id))))
+    return render(request, "portal/job.html", _job_context(acting, view_of(job_or_404(acting, job_id))))
 
 
 @require_safe
 @studio_page(Permission.READ)
 def job_progress(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponse:
     """What changed since the version the page shows: 204 for nothing, 286 when there is nothing more to wait for."""
-    view = view_of(_job_or_404(acting, job_id))
+    view = view_of(job_or_404(acting, job_id))
     if not view.is_settled and request.GET.get("seen") == view.version:
         return HttpResponse(status=204)
     status = HTMX_STOP_POLLING if view.is_settled else 200
-    return render(request, "portal/fragments/job.html", _job_context(acting, view), status=status)
+    response = render(request, "portal/fragments/job.html", _job_context(acting, view), status=status)
+    if is_previewable(view.job) and not view.is_waiting:  # a waiting job brings its panel along
+        response.headers["HX-Trigger"] = TRIAL_READY
+    return response
 
 
 def _job_context(acting: Acting, view: JobView) -> Context:
-    return {"acting": acting, "view": view, "job": view.job, "consents": consents_of_job(view.job)}
+    return {"acting": acting, "view": view, "job": view.job, "consents": consents_of_job(view.job), **trial_context(acting, view)}
 
 
 @require_POST
 @studio_page(Permission.SUBMIT)
 def cancel_job(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponse:
     """Stop a job before its release."""
-    cancelled = cancel(job=_job_or_404(acting, job_id), actor=acting.actor)
+    cancelled = cancel(job=job_or_404(acting, job_id), actor=acting.actor)
     return redirect("job", slug=acting.studio.slug, job_id=cancelled.pk)
 
 
@@ -110,14 +107,14 @@ def cancel_job(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpR
 @studio_page(Permission.READ)
 def play(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponseBase:
     """The released clip for the player of the job page."""
-    return outputs.play(request, acting, _job_or_404(acting, job_id))
+    return outputs.play(request, acting, job_or_404(acting, job_id))
 
 
 @require_safe
 @studio_page(Permission.DOWNLOAD)
 def download(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> HttpResponseBase:
     """The released clip as a file."""
-    return outputs.download(request, acting, _job_or_404(acting, job_id))
+    return outputs.download(request, acting, job_or_404(acting, job_id))
 
 
 @require_safe

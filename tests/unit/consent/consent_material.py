@@ -32,7 +32,7 @@ def seen(name: str, *at: tuple[float, float], **facts: object) -> ObservedFace:
     """A face whose looks lie at points of the plane; none when it could not be matched."""
     samples = np.array(at) if at else None
     mean = None if samples is None else samples.mean(axis=0)
-    return ObservedFace(name, Side(name.split(":")[0]), (0.0, 0.0, 9.0, 9.0), mean, samples, **facts)  # type: ignore[arg-type]
+    return ObservedFace(name, Side(name.split(":")[0].rstrip("2")), (0.0, 0.0, 9.0, 9.0), mean, samples, **facts)  # type: ignore[arg-type]
 
 
 def batches(frames: list[NDArray[np.uint8]], size: int = 8) -> Iterator[FrameBatch]:

@@ -21,7 +21,7 @@ from consent.models import Consent, PersonKey
 from consent.policy import Assurance, Reason, Role, Verdict
 from users.models import Studio
 
-PORTRAIT_SHA, DRIVER_SHA = "a" * 64, "b" * 64
+INPUTS = {"portrait": "a" * 64, "driver": "b" * 64}
 Make = Callable[..., Consent]
 Ask = Callable[..., gate.Assessment]
 
@@ -45,8 +45,7 @@ def ask(studio: Studio, flat: FlatEngine) -> Ask:
             "declared_fictional": False,
             "named": named,
             "observed": faces or FACES,
-            "portrait_sha256": PORTRAIT_SHA,
-            "driver_sha256": DRIVER_SHA,
+            "inputs": INPUTS,
             "engine": flat,
         }
         return gate.assess(**(question | changes))  # type: ignore[arg-type]
@@ -128,8 +127,18 @@ def test_reasons_found_elsewhere_refuse(ask: Ask, pair: dict[str, UUID]) -> None
     assert codes(ask(pair, extra_reasons=[second])) == ["second_video_stream"]
 
 
-def test_a_decision_bound_to_no_file_is_refused(ask: Ask, pair: dict[str, UUID]) -> None:
-    assert codes(ask(pair, driver_sha256="")) == ["changed_input"]
+@pytest.mark.parametrize(
+    "inputs", [{}, {"portrait": "a" * 64}, {**INPUTS, "driver": ""}, {**INPUTS, "driver": "B" * 64}, {**INPUTS, "driver2": "b"}]
+)
+def test_a_decision_bound_to_no_file_is_refused(ask: Ask, pair: dict[str, UUID], inputs: dict[str, str]) -> None:
+    assert codes(ask(pair, inputs=inputs)) == ["changed_input"]
+
+
+def test_a_face_of_a_file_the_decision_is_not_bound_to_is_refused(ask: Ask, pair: dict[str, UUID], make_consent: Make) -> None:
+    second = seen("driver2:1", (6.0, 0.0))
+    named = {**pair, "driver2:1": make_consent((6.0, 0.0)).id}
+    assert codes(ask(named, *FACES, second)) == ["changed_input"]
+    assert ask(named, *FACES, second, inputs={**INPUTS, "driver2": "c" * 64}).outcome is Verdict.ALLOW
 
 
 def test_a_look_alike_goes_to_a_moderator_and_a_stranger_is_refused(ask: Ask, pair: dict[str, UUID]) -> None:
@@ -232,7 +241,10 @@ def test_a_decision_parked_for_review_can_be_asked_again(ask: Ask, pair: dict[st
     assert gate.require_still_standing(decision_snapshot=doubtful).outcome is Verdict.REVIEW
 
 
-@pytest.mark.parametrize("damage", [{"format": 2}, {"faces": []}, {"faces": None}, {"outcome": "refuse"}, {"outcome": "yes"}])
+@pytest.mark.parametrize(
+    "damage",
+    [{"format": 3}, {"inputs": {}}, {"inputs": 7}, {"faces": []}, {"faces": None}, {"outcome": "refuse"}, {"outcome": "yes"}],
+)
 def test_a_stored_decision_that_is_damaged_or_said_no_stops_the_job(stored: dict[str, Any], damage: dict[str, Any]) -> None:
     with pytest.raises(gate.ConsentRefused):
         gate.require_still_standing(decision_snapshot={**stored, **damage})
@@ -244,9 +256,21 @@ def test_an_empty_decision_stops_the_job(db: None) -> None:
 
 
 def test_other_files_than_those_decided_on_are_refused(stored: dict[str, Any]) -> None:
-    gate.require_same_files(decision_snapshot=stored, portrait_sha256=PORTRAIT_SHA, driver_sha256=DRIVER_SHA)
+    gate.require_same_files(decision_snapshot=stored, inputs=INPUTS)
+    for other in ({**INPUTS, "driver": "c" * 64}, {**INPUTS, "driver2": "b" * 64}, {"portrait": "a" * 64}):
+        with pytest.raises(gate.ConsentRefused):
+            gate.require_same_files(decision_snapshot=stored, inputs=other)
+
+
+def test_a_decision_of_the_first_format_is_still_read_and_binds_its_two_files(stored: dict[str, Any]) -> None:
+    del stored["inputs"]
+    earlier = {**stored, "format": 1, "portrait_sha256": "a" * 64, "driver_sha256": "b" * 64}
+    assert gate.require_still_standing(decision_snapshot=earlier).outcome is Verdict.ALLOW
+    gate.require_same_files(decision_snapshot=earlier, inputs=INPUTS)
     with pytest.raises(gate.ConsentRefused):
-        gate.require_same_files(decision_snapshot=stored, portrait_sha256=PORTRAIT_SHA, driver_sha256="c" * 64)
+        gate.require_same_files(decision_snapshot=earlier, inputs={**INPUTS, "driver": "c" * 64})
+    with pytest.raises(gate.ConsentRefused):
+        gate.require_still_standing(decision_snapshot={**earlier, "driver_sha256": ""})
 
 
 # --- asked of what was rendered ---

@@ -143,3 +143,55 @@ def test_the_sound_is_carried_only_if_every_performer_agreed_to_it() -> None:
     silent = face(Side.DRIVER, name="driver:2", consent=consent(voice=False))
     assert decide(REQUEST, [face(), DRIVER], NOW).voice
     assert not decide(REQUEST, [face(), DRIVER, silent], NOW).voice
+
+
+def test_a_further_driver_is_not_heard_so_its_performer_need_not_lend_a_voice() -> None:
+    silent = consent(voice=False)
+    further = face(Side.DRIVER, name="driver2:1", consent=silent)
+    assert decide(REQUEST, [face(), DRIVER, further], NOW).voice
+    assert not decide(REQUEST, [face(), replace(further, consent=consent()), face(Side.DRIVER, consent=silent)], NOW).voice
+    assert not decide(REQUEST, [face(), replace(further, consent=consent())], NOW).voice
+
+
+def recorded(**changes: object) -> FaceView:
+    """A face out of a motion template that was recorded under the consent now named for it."""
+    named = consent()
+    return face(Side.DRIVER, **({"consent": named, "origin": named, "recorded": True} | changes))
+
+
+def test_a_recorded_performer_is_covered_like_a_filmed_one() -> None:
+    decision = decide(REQUEST, [face(), recorded()], NOW)
+    assert decision.outcome is Verdict.ALLOW
+    assert decision.faces[1].recorded_under == decision.faces[1].consent_id
+
+
+@pytest.mark.parametrize(
+    ("changed", "outcome", "said"),
+    [
+        ({"origin": None}, Outcome.TEMPLATE_ENDED, "not one of this studio"),
+        ({"origin": consent(studio_id=uuid4())}, Outcome.TEMPLATE_ENDED, "not one of this studio"),
+        ({"origin": consent(state=State.WITHDRAWN)}, Outcome.TEMPLATE_ENDED, "is withdrawn"),
+        ({"origin": consent(state=State.SUSPENDED)}, Outcome.TEMPLATE_ENDED, "is suspended"),
+        ({"origin": consent(state=State.TERMINATED)}, Outcome.TEMPLATE_ENDED, "is terminated"),
+        ({"origin": consent(assurance=Assurance.ATTESTED)}, Outcome.TEMPLATE_ENDED, "only attested"),
+        ({"band": Band.NONE}, Outcome.MISMATCH, "not the person"),
+        ({"consent": consent(state=State.WITHDRAWN)}, Outcome.WITHDRAWN, "was withdrawn"),
+        ({"consent": consent(valid_until=NOW)}, Outcome.EXPIRED, "has expired"),
+        ({"consent": consent(role=Role.DEPICTED)}, Outcome.OUT_OF_SCOPE, "role depicted"),
+        ({"consent": None, "band": None, "named": False}, Outcome.UNNAMED, "without a named consent"),
+    ],
+)
+def test_a_recording_counts_only_under_consents_that_stand(changed: dict[str, object], outcome: Outcome, said: str) -> None:
+    decision = decide(REQUEST, [face(), recorded(**changed)], NOW)
+    assert (decision.outcome, decision.faces[1].outcome) == (Verdict.REFUSE, outcome)
+    assert said in decision.reasons[0].message
+
+
+def test_a_recording_outlives_the_term_it_was_made_in() -> None:
+    assert decide(REQUEST, [face(), recorded(origin=consent(state=State.EXPIRED))], NOW).outcome is Verdict.ALLOW
+
+
+def test_a_recorded_performer_cannot_be_declared_fictional() -> None:
+    declared = replace(REQUEST, declared_fictional=True)
+    unnamed = recorded(named=False, consent=None)
+    assert decide(declared, [face(), unnamed], NOW).outcome is Verdict.REFUSE

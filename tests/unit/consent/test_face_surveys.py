@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from consent import gate
+from consent.comparison import compare
 from consent.errors import FaceEngineError, TooManyFaces
 from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, load_engine
 from consent.faces.finding import ThoroughFinder
@@ -59,13 +59,13 @@ def test_a_person_in_another_picture_of_hers_matches(
 ) -> None:
     changed = change(Image.fromarray(astronaut.numpy()))  # type: ignore[operator]
     (face,) = survey_still(still(changed), None, engine=dlib_engine, finder=finder)
-    assert gate.compare(face, template_of(astronaut_face), dlib_engine) is Band.MATCH
+    assert compare(face, template_of(astronaut_face), dlib_engine) is Band.MATCH
 
 
 def test_two_people_do_not_match(astronaut_face: ObservedFace, man_survey: DriverSurvey, dlib_engine: FaceEngine) -> None:
     (man,) = man_survey.faces
-    assert gate.compare(man, template_of(astronaut_face), dlib_engine) is Band.NONE
-    assert gate.compare(astronaut_face, template_of(man), dlib_engine) is Band.NONE
+    assert compare(man, template_of(astronaut_face), dlib_engine) is Band.NONE
+    assert compare(astronaut_face, template_of(man), dlib_engine) is Band.NONE
 
 
 def test_a_talking_man_is_one_face_on_every_frame(man_survey: DriverSurvey) -> None:
@@ -83,7 +83,7 @@ def test_the_man_matches_a_template_from_one_photo_of_him(
     talking_man: Frames, man_survey: DriverSurvey, dlib_engine: FaceEngine, finder: ThoroughFinder
 ) -> None:
     (photo,) = survey_still(still(talking_man[0]), None, engine=dlib_engine, finder=finder)
-    assert gate.compare(man_survey.faces[0], template_of(photo), dlib_engine) is Band.MATCH
+    assert compare(man_survey.faces[0], template_of(photo), dlib_engine) is Band.MATCH
 
 
 def test_a_stranger_in_a_single_frame_is_a_face_of_the_clip(
@@ -116,7 +116,7 @@ def test_somebody_swapped_in_for_part_of_the_clip_is_a_second_person(
     frames = [*talking_man[:6], *[woman] * 3, *talking_man[6:10]]
     found = survey(frames, dlib_engine, finder)
     assert [face.frames for face in found.faces] == [10, 3]  # the man's two parts are one face
-    assert gate.compare(found.faces[1], template_of(astronaut_face), dlib_engine) is Band.MATCH
+    assert compare(found.faces[1], template_of(astronaut_face), dlib_engine) is Band.MATCH
 
 
 def test_a_face_too_small_to_match_is_reported_as_such(
@@ -140,7 +140,7 @@ def test_a_face_on_its_side_is_found_and_recognised(
 ) -> None:
     sideways = torch.rot90(astronaut, 1, dims=(0, 1)).contiguous()
     (face,) = survey_still(sideways, None, engine=dlib_engine, finder=ThoroughFinder())
-    assert gate.compare(face, template_of(astronaut_face), dlib_engine) is Band.MATCH
+    assert compare(face, template_of(astronaut_face), dlib_engine) is Band.MATCH
 
 
 def test_a_face_hidden_under_transparency_is_reported(astronaut: Tensor, dlib_engine: FaceEngine, finder: ThoroughFinder) -> None:

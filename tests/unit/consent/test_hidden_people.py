@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from consent import gate
+from consent.comparison import compare
 from consent.faces.engine import Band, Embedding, FaceEngine
 from consent.faces.finding import ThoroughFinder
 from consent.faces.observed import CountedBy, DriverSurvey, ObservedFace
@@ -73,7 +73,7 @@ def test_somebody_faded_in_between_two_regular_looks_is_no_match(
 ) -> None:
     shares = (0.0, 0.34, 0.67, 1.0, 1.0, 1.0, 0.67, 0.34) * 2
     faces = survey([mix(man, woman_in_his_place, share) for share in shares], dlib_engine, finder).faces
-    assert any(gate.compare(face, his_template, dlib_engine) is Band.NONE for face in faces)
+    assert any(compare(face, his_template, dlib_engine) is Band.NONE for face in faces)
 
 
 def test_somebody_blurred_between_two_looks_goes_to_a_moderator(
@@ -82,7 +82,7 @@ def test_somebody_blurred_between_two_looks_goes_to_a_moderator(
     him, her = blurred(man), blurred(woman_in_his_place)
     fade = [mix(him, her, share) for share in (0.34, 0.67)]
     faces = survey([man, him, *fade, *[her] * 8, *reversed(fade), him, man], dlib_engine, finder).faces
-    assert all(gate.compare(face, his_template, dlib_engine) is not Band.MATCH for face in faces)
+    assert all(compare(face, his_template, dlib_engine) is not Band.MATCH for face in faces)
     assert faces[0].unvouched_frames >= 8
 
 
@@ -91,7 +91,7 @@ def test_a_man_who_is_blurred_for_a_moment_is_vouched_for_by_the_looks_around_it
 ) -> None:
     (face,) = survey([man, *[blurred(man, 6.0)] * 6, man], dlib_engine, finder).faces
     assert face.unvouched_frames == 0
-    assert gate.compare(face, his_template, dlib_engine) is Band.MATCH
+    assert compare(face, his_template, dlib_engine) is Band.MATCH
 
 
 @pytest.mark.parametrize(("width", "centre"), [(90, (355, 340)), (120, (350, 320))], ids=["small", "large"])

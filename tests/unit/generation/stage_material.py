@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,7 @@ from users.models import Studio
 
 SIZE, FRAMES, RATE = 256, 12, 24
 SOUND_RATE = 48_000
+Point = tuple[float, float]
 HER, HIM, NOBODY = (0.0, 0.0), (5.0, 5.0), (9.0, 9.0)  # far apart: the threshold is 0.42
 
 
@@ -46,28 +47,46 @@ class PlaneEngine:
 class Sight:
     """Who is seen where. The stages' surveys are replaced by its methods; None is a face that cannot be matched."""
 
-    portrait: tuple[float, float] | None = HER
-    driver: tuple[float, float] | None = HIM
-    rendered: tuple[float, float] | None = HER
+    portrait: Point | None = HER
+    driver: Point | None = HIM
+    rendered: Point | None = HER
+    beside: tuple[Point, ...] = ()  # further faces of the portrait
+    further: dict[str, Point] = field(default_factory=dict)  # of further driving files, by their name
+    absent: range = range(0)  # frames of the drivers without a face
+    height_px: float = 128.0  # of the faces of a still
     looks: list[Side] = field(default_factory=list)
 
     def survey_still(self, rgb: object, under_alpha: object, **_: Any) -> tuple[ObservedFace, ...]:
-        return (_face(Side.PORTRAIT, self.portrait),)
+        landmarks = facing(self.height_px)
+        seen = enumerate([self.portrait, *self.beside], start=1)
+        return tuple(replace(_face(f"portrait:{n}", Side.PORTRAIT, at), landmarks=landmarks) for n, at in seen)
 
-    def survey_driver(self, stream: Iterator[FrameBatch], *, side: Side = Side.DRIVER, **_: Any) -> DriverSurvey:
+    def survey_driver(self, stream: Iterator[FrameBatch], *, side: Side = Side.DRIVER, label: str = "", **_: Any) -> DriverSurvey:
         count = sum(len(batch) for batch in stream)
         self.looks.append(side)
-        face = _face(side, self.rendered if side is Side.RENDERED else self.driver)
-        moving = np.random.default_rng(1).normal(size=(count, 478, 3)).astype(np.float32) * 8
-        track = TrackArrays(moving, np.ones(count, np.float32))
-        return DriverSurvey((face,), {face.name: track}, count, Fraction(RATE), SIZE, SIZE)
+        by_side = {Side.PORTRAIT: self.portrait, Side.DRIVER: self.driver, Side.RENDERED: self.rendered}
+        face = _face(f"{label or side}:1", side, self.further.get(label, by_side[side]))
+        moving = facing(128.0) + np.random.default_rng(1).normal(size=(count, 1, 3)).astype(np.float32) * 8
+        presence = np.ones(count, np.float32)
+        if side is Side.DRIVER:
+            moving[list(self.absent)] = np.nan
+            presence[list(self.absent)] = 0
+        return DriverSurvey((face,), {face.name: TrackArrays(moving, presence)}, count, Fraction(RATE), SIZE, SIZE)
 
 
-def _face(side: Side, at: tuple[float, float] | None) -> ObservedFace:
+def facing(height_px: float) -> NDArray[np.float32]:
+    """Landmarks (478, 3) of a face of that height that looks at the camera."""
+    points = np.full((478, 3), SIZE / 2, np.float32)
+    points[10, 1], points[152, 1] = SIZE / 2 - height_px / 2, SIZE / 2 + height_px / 2
+    points[234, 0], points[454, 0] = SIZE / 2 - height_px / 3, SIZE / 2 + height_px / 3
+    return points
+
+
+def _face(name: str, side: Side, at: Point | None) -> ObservedFace:
     mean = None if at is None else np.array(at)
     samples = None if at is None else np.array([at])
     note = "it is turned away" if at is None else ""
-    return ObservedFace(f"{side}:1", side, (64.0, 64.0, 192.0, 192.0), mean, samples, frames=FRAMES, note=note)
+    return ObservedFace(name, side, (64.0, 64.0, 192.0, 192.0), mean, samples, frames=FRAMES, note=note)
 
 
 def write_portrait(path: Path) -> Path:
@@ -75,19 +94,19 @@ def write_portrait(path: Path) -> Path:
     return path
 
 
-def write_driver(path: Path, *, tone: bool = False) -> Path:
-    """Half a second of noise that drifts, with a tone of 440 Hz if asked."""
-    picture = np.random.default_rng(2).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
+def write_driver(path: Path, *, tone: bool = False, frames: int = FRAMES, rate: int = RATE, seed: int = 2) -> Path:
+    """Half a second of noise that drifts, or more, with a tone of 440 Hz if asked."""
+    picture = np.random.default_rng(seed).integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)
     with av.open(str(path), "w") as container:
-        video = container.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
+        video = container.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
         video.width = video.height = SIZE
         video.pix_fmt = "yuv420p"
         audio = container.add_stream("aac", rate=SOUND_RATE, layout="mono") if tone else None
-        for number in range(FRAMES):
+        for number in range(frames):
             container.mux(video.encode(av.VideoFrame.from_ndarray(np.roll(picture, number, 1), format="rgb24")))
         container.mux(video.encode())
         if audio is not None:
-            moments = np.arange(SOUND_RATE * FRAMES // RATE, dtype=np.float32) / SOUND_RATE
+            moments = np.arange(SOUND_RATE * frames // RATE, dtype=np.float32) / SOUND_RATE
             wave = (0.3 * np.sin(2 * np.pi * 440 * moments)).astype(np.float32)
             samples = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
             samples.sample_rate, samples.pts = SOUND_RATE, 0

@@ -16,7 +16,7 @@ from django.test import Client
 from audit.commands import plain_lines
 from generation.management.commands import generate, verify
 from generation.models import Asset, Job
-from generation.stages import clear
+from generation.stages import intake
 from media.errors import BadInput
 from users.models import Studio
 
@@ -179,14 +179,37 @@ def test_a_wrong_argument_of_generate_is_explained(
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize(("kind", "side"), [(Asset.Kind.STILL, "Portrait: "), (Asset.Kind.VIDEO, "Performance: ")])
-def test_a_file_that_cannot_be_used_is_named_in_the_reason(kind: str, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "side"), [("portrait", "Portrait: "), ("driver", "Performance: "), ("driver2", "Performance: ")]
+)
+def test_a_file_that_cannot_be_used_is_named_in_the_reason(name: str, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(asset: Asset) -> NoReturn:
         raise BadInput("the file holds no picture; choose another")
 
-    monkeypatch.setattr(clear, "_normalise", fail)
+    monkeypatch.setattr(intake, "normalise", fail)
     with pytest.raises(BadInput, match=f"^{side}the file"):
-        clear._normalise_named(Asset(kind=kind))
+        intake.normalise_input(name, Asset())
+
+
+def test_the_n_th_face_belongs_to_the_n_th_driver(
+    run: Run, studio: Studio, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = tmp_path / "second.motion"
+    second.write_bytes(b"x")
+    monkeypatch.setattr(generate, "wait_for", lambda job: job)
+    more = ["--driving", str(second), "--face", "2", "--face", "1", "--driver-face", "3"]
+    run("generate", "--studio", studio.slug, *files, *more, "--json")
+    parts = Job.objects.get().parts.all()
+    cast = [(part.driving.kind, part.driver_face, part.face) for part in parts]
+    assert cast == [("video", 3, 2), ("motion", 1, 1)]
+
+
+@pytest.mark.parametrize("flag", ["--face", "--driver-face"])
+def test_a_face_without_a_driver_is_explained(
+    run: Run, studio: Studio, files: list[str], flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("generate", "--studio", studio.slug, *files, flag, "1", flag, "2", "--json") == 64
+    assert f"give a --driving for each {flag}" in said(capsys)["error"]["message"]
 
 
 def test_the_demo_writes_into_a_folder_only(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,11 +6,33 @@ import math
 
 import pytest
 import torch
-from mesh_material import RATE, as_track, engine, face, perform, portrait, portrait_landmarks, prepared, still_track, turned
+from mesh_material import (
+    RATE,
+    as_track,
+    engine,
+    face,
+    perform,
+    portrait,
+    portrait_landmarks,
+    prepared,
+    retrack,
+    still_track,
+    turned,
+)
 
 from generation.engines import UnknownEngine, entry, load
-from generation.engines.base import Options, Performance, SourceFace, Still, UnusablePerformance, UnusableSource, VideoSource
-from generation.engines.mesh import animator
+from generation.engines.base import (
+    FaceTrack,
+    Framing,
+    Options,
+    OutputShape,
+    Performance,
+    SourceFace,
+    Still,
+    UnusablePerformance,
+    UnusableSource,
+)
+from generation.engines.mesh import animator, casting
 from generation.engines.mesh.composite import render
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.tracks import bridge, bridged_stretches
@@ -42,7 +64,7 @@ def test_equal_inputs_give_equal_bytes() -> None:
 def test_the_first_batch_is_there_before_the_last_frame_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
 
-    def counting(*arguments: object) -> torch.Tensor:
+    def counting(*arguments: object) -> object:
         drawn.append(1)
         return render(*arguments)  # type: ignore[arg-type]
 
@@ -86,7 +108,7 @@ def test_a_driver_without_a_face_for_over_a_fifth_is_refused_before_the_first_fr
 
 def test_a_still_without_a_face_is_refused() -> None:
     noise = torch.randint(0, 255, (256, 256, 3), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    with pytest.raises(UnusableSource, match=r"no face.*use a portrait"):
+    with pytest.raises(UnusableSource, match=r"no human face.*use a portrait"):
         engine().prepare(Still(noise))
 
 
@@ -112,15 +134,62 @@ def test_a_box_without_a_face_is_refused() -> None:
         engine().animate(prepared(), [Performance(SourceFace((400, 400, 500, 500)), still_track(2))], Options())
 
 
-def test_a_video_as_source_is_refused() -> None:
-    with pytest.raises(UnusableSource, match="upload a still"):
-        engine().prepare(VideoSource(lambda: iter(()), RATE, 1, 64, 64))
+def test_the_first_performance_sets_rate_and_length_for_all() -> None:
+    """Two takes of one sway, the second filmed at half the rate: the frames are those of two equal takes."""
+    pair = torch.cat([portrait()[:288, 60:388], portrait()[:288, 60:388]], 1).contiguous()
+    still = engine().prepare(Still(pair))
+    left, right = SourceFace((80.0, 40.0, 250.0, 200.0)), SourceFace((408.0, 40.0, 578.0, 200.0))
+    fast = as_track(swaying(9))
+    slow = FaceTrack(fast.landmarks[::2], fast.presence[::2], RATE / 2, 512, 512)
+    options = Options(reference=0, smoothing=0.0)
+    mixed = torch.cat([b.rgb for b in engine().animate(still, [Performance(left, fast), Performance(right, slow)], options)])
+    equal = torch.cat([b.rgb for b in engine().animate(still, [Performance(left, fast), Performance(right, fast)], options)])
+    assert torch.equal(mixed[::2], equal[::2])
+    assert (mixed[1::2].float() - equal[1::2].float()).abs().mean() < 1
 
 
-def test_drivers_of_unequal_length_are_refused() -> None:
-    acts = [Performance(face(), still_track(2)), Performance(face(), still_track(3))]
-    with pytest.raises(UnusablePerformance, match="same length"):
-        engine().animate(prepared(), acts, Options())
+def test_a_crop_is_a_square_around_the_face_of_the_size_asked_for() -> None:
+    crop = engine().prepare(Still(portrait()), OutputShape(Framing.CROP, 384))
+    assert (crop.width, crop.height) == (384, 384)
+    frames = torch.cat([b.rgb for b in engine().animate(crop, [Performance(face(), still_track(1))], Options())])
+    points = retrack(frames)[0]
+    height = float((points[152] - points[10]).norm())
+    assert 0.3 * 384 < height < 0.5 * 384
+    assert abs(float(points[:468, 0].mean()) - 192) < 20
+
+
+def test_a_crop_of_one_of_two_faces_shows_that_one() -> None:
+    pair = torch.cat([portrait()[:288, 60:388], portrait()[:288, 60:388]], 1).contiguous()
+    chosen = SourceFace((408.0, 40.0, 578.0, 200.0))
+    both = engine().prepare(Still(pair), OutputShape(Framing.CROP))
+    one = engine().prepare(Still(pair), OutputShape(Framing.CROP), [chosen])
+    assert both.width > 1.8 * one.width
+    with pytest.raises(UnusableSource, match="choose another face"):
+        engine().prepare(Still(pair), OutputShape(Framing.CROP), [SourceFace((0.0, 200.0, 20.0, 220.0))])
+
+
+@pytest.mark.parametrize("short_side", [256, 720])
+def test_the_short_side_sets_the_size_of_the_whole_picture(short_side: int) -> None:
+    still = engine().prepare(Still(portrait()[:400].contiguous()), OutputShape(Framing.FULL, short_side))
+    assert still.height == short_side
+    assert still.width == pytest.approx(short_side * 512 / 400, abs=2)
+    (batch,) = engine().animate(still, [Performance(face(), still_track(1))], Options(reference=0))
+    assert (batch.height, batch.width) == (still.height, still.width)
+
+
+def test_a_second_preview_of_the_same_driver_does_not_read_the_driver_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[FaceTrack] = []
+
+    class Counted(casting.Driver):
+        def __init__(self, track: FaceTrack, options: Options, config: MeshConfig) -> None:
+            read.append(track)
+            super().__init__(track, options, config)
+
+    monkeypatch.setattr(casting, "Driver", Counted)
+    acts = [Performance(face(), as_track(swaying(8)))]
+    calm, lively = (engine().preview(prepared(), acts, Options(reference=0, strength=s), at_s=0.2) for s in (0.0, 1.5))
+    assert len(read) == 1
+    assert calm.shape == lively.shape
 
 
 def test_engines_are_loaded_by_name() -> None:

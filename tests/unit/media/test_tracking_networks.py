@@ -7,13 +7,30 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
-from media.tracking.weights import DIGESTS, WEIGHTS, DamagedWeights, load_network
+from media.tracking.graph import Graph
+from media.tracking.weights import DIGESTS, WEIGHTS, DamagedWeights, NetworkName, load_network
 
 
 @pytest.mark.parametrize("name", sorted(DIGESTS))
-def test_every_network_gives_a_picture_the_same_result_alone_and_in_a_batch(name: str) -> None:
-    network = load_network(name)  # type: ignore[arg-type]
+def test_the_cpu_and_a_gpu_run_the_same_network(name: NetworkName) -> None:
+    with safe_open(WEIGHTS / f"{name}.safetensors", framework="pt") as file:
+        in_torch = Graph(file.metadata()["graph"], {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118
+    network = load_network(name)
+    pictures = torch.rand(2, 3, network.size, network.size, generator=torch.Generator().manual_seed(2))
+
+    expected = in_torch(pictures)
+
+    found = network(pictures)
+    assert list(found) == list(expected)
+    for output, values in expected.items():
+        torch.testing.assert_close(found[output], values, atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", sorted(DIGESTS))
+def test_every_network_gives_a_picture_the_same_result_alone_and_in_a_batch(name: NetworkName) -> None:
+    network = load_network(name)
     pictures = torch.rand(3, 3, network.size, network.size, generator=torch.Generator().manual_seed(1))
 
     together = network(pictures)

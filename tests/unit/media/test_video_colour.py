@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from media.frames import FrameBatch, YuvPlanes
+from media.video import colour
 from media.video.colour import to_rgb, to_yuv
 
 
@@ -83,3 +84,15 @@ def test_codes_outside_the_legal_range_are_clipped_not_wrapped() -> None:
     rgb = to_rgb(FrameBatch(planes, torch.zeros(1, dtype=torch.float64))).rgb
     assert rgb[0, 0, 0, 0] == 255
     assert rgb[0, 0, 0, 2] == 255
+
+
+def test_frames_larger_than_a_processor_cache_have_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Converted in bands of rows, a picture is the same to the bit as in one piece."""
+    rgb = torch.randint(0, 256, (2, 38, 64, 3), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    whole = to_yuv(batch_of(rgb))
+    whole_back = to_rgb(whole)
+    monkeypatch.setattr(colour, "BAND_PIXELS", 64 * 6)
+    bands = to_yuv(batch_of(rgb))
+    for ours, theirs in zip((bands.yuv.y, bands.yuv.u, bands.yuv.v), (whole.yuv.y, whole.yuv.u, whole.yuv.v), strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(to_rgb(whole).rgb, whole_back.rgb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
+from PIL import Image
 
 from media.digests import file_sha256
 from media.errors import BadInput
@@ -85,6 +88,23 @@ def test_a_turned_clip_comes_out_upright(degrees: int, corner: tuple[int, int], 
     luma = next(read_planes(result.path)).yuv.y[0]
     found = [(row, column) for row in (0, -1) for column in (0, -1) if luma[row, column] > 200]
     assert found == [corner]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_turned_and_mirrored_clips_look_as_ffmpeg_shows_them(degrees: int, mirrored: bool, tmp_path: Path) -> None:
+    def corners(width: int, height: int, index: int) -> np.ndarray:
+        stack = make.gradient(width, height, index)
+        stack[:24, :32], stack[:24, -32:] = 230, 30
+        return stack
+
+    clip = make.write_clip(tmp_path / "clip.mp4", picture=corners, rotation=degrees, mirrored=mirrored, frames=2)
+    result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    command = [get_ffmpeg_exe(), "-v", "error", "-i", str(clip), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"]
+    shown = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8)
+    luma = decoded(result.path)[0][: result.height]
+    assert (result.width, result.height) == ((96, 128) if degrees in (90, 270) else (128, 96))
+    assert np.array_equal(luma, shown[: luma.size].reshape(luma.shape))
 
 
 def test_pixels_that_are_not_square_are_stretched(tmp_path: Path) -> None:
@@ -166,6 +186,7 @@ def bt709_limited(colour: tuple[int, int, int], matrix: int, full: bool) -> tupl
         ("webm", "libvpx", "yuv420p", "vp8"),
         ("webm", "libvpx-vp9", "yuv420p", "vp9"),
         ("mkv", "libsvtav1", "yuv420p", "av1"),
+        ("mov", "prores_ks", "yuv422p10le", "prores"),
         ("avi", "mpeg4", "yuv420p", "mpeg4"),
         ("avi", "mjpeg", "yuvj420p", "mjpeg"),
     ],
@@ -173,7 +194,13 @@ def bt709_limited(colour: tuple[int, int, int], matrix: int, full: bool) -> tupl
 def test_accepted_containers_and_codecs_are_read(ending: str, codec: str, pixel_format: str, name: str, tmp_path: Path) -> None:
     full = make.FULL if pixel_format == "yuvj420p" else make.LIMITED
     clip = make.write_clip(
-        tmp_path / f"clip.{ending}", codec=codec, pixel_format=pixel_format, frames=10, colour_range=full, options={}
+        tmp_path / f"clip.{ending}",
+        codec=codec,
+        pixel_format=pixel_format,
+        frames=10,
+        colour_range=full,
+        options={},
+        picture=deep_gradient if pixel_format == "yuv422p10le" else make.gradient,
     )
     assert probe(clip, limits=LIMITS).codec == name
     result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
@@ -182,6 +209,51 @@ def test_accepted_containers_and_codecs_are_read(ending: str, codec: str, pixel_
     if full == make.FULL:
         expected = 16 + expected * 219 / 255
     assert np.abs(decoded(result.path)[:, :96] - expected).mean() < 4
+
+
+def deep_gradient(width: int, height: int, index: int) -> np.ndarray:
+    """`make.gradient` in 10 bits, every plane at full size as PyAV takes 4:2:2."""
+    stack = make.gradient(width, height, index).astype(np.uint16) * 4
+    chroma = stack[height:].reshape(2, height // 2, width // 2).repeat(2, axis=1).repeat(2, axis=2)
+    return np.concatenate((stack[None, :height], chroma))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_frames_of_an_avi_keep_their_order_and_times(codec: str, tmp_path: Path) -> None:
+    """AVI stores no presentation times, and frames that were reordered come out of FFmpeg with wrong ones."""
+
+    def counted(width: int, height: int, index: int) -> np.ndarray:
+        return np.vstack((np.full((height, width), 20 + 5 * index, np.uint8), np.full((height // 2, width), 128, np.uint8)))
+
+    clip = make.write_clip(tmp_path / "clip.avi", codec=codec, frames=40, picture=counted, options={"bf": "2", "b": "4000000"})
+    result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    seen = (decoded(result.path)[:, 40, 60].astype(float) - 20) / 5
+    assert seen == pytest.approx(np.arange(40), abs=0.45)
+
+
+def test_what_a_browser_records_is_read(tmp_path: Path) -> None:
+    """WebM with VP8 and Opus, no length in its header, time stamps in whole milliseconds with jitter."""
+    ticks = np.cumsum([0, *[33, 34, 31, 36, 33, 32, 34, 66] * 9]).tolist()
+    sound = ("libopus", make.tone(2.0, 48_000, 2, click_s=1.0), 48_000)
+    clip = make.write_clip(
+        tmp_path / "camera.webm", codec="libvpx", ticks=ticks, tick_s=Fraction(1, 1000), options={"b": "1000000"}, audio=sound
+    )
+    result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    assert result.frame_rate in (30, Fraction(30000, 1001))
+    assert result.duration_s == pytest.approx(ticks[-1] / 1000, abs=0.1)
+    assert click_s(result.path) == pytest.approx(1.0, abs=0.008)
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.webp", "stream.ts"])
+def test_other_moving_pictures_are_refused_with_advice(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.endswith("ts"):
+        make.write_clip(path, frames=10, container="mpegts")
+    else:
+        frames = [Image.new("RGB", (96, 96), (shade, 0, 0)) for shade in (0, 90, 180)]
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(BadInput, match=r"not an MP4.*export it as H.264 in MP4"):
+        normalise_video(path, tmp_path / "normalised.mp4", limits=LIMITS)
 
 
 def test_untagged_small_video_is_read_as_bt601_and_large_as_bt709(tmp_path: Path) -> None:
@@ -234,6 +306,26 @@ def test_aac_packets_are_copied_bit_for_bit(tmp_path: Path) -> None:
 def sound_packets(path: Path) -> list[bytes]:
     with av.open(str(path)) as file:
         return [bytes(packet) for packet in file.demux(audio=0) if packet.size]
+
+
+def test_sound_hidden_before_the_picture_is_left_behind(tmp_path: Path) -> None:
+    """Players never play it, but it would still be in the file: of a second of it a few packets stay, which decoders need."""
+    sound = ("aac", make.tone(3.0, 48_000, 1, click_s=1.5), 48_000)
+    clip = make.write_clip(
+        tmp_path / "late.mkv", ticks=[1000 + 40 * index for index in range(40)], tick_s=Fraction(1, 1000), audio=sound
+    )
+    normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    with av.open(str(tmp_path / "normalised.mp4")) as file:
+        times = [packet.pts for packet in file.demux(audio=0) if packet.size]
+    assert sum(time < 0 for time in times) <= 4
+    assert click_s(tmp_path / "normalised.mp4") == pytest.approx(0.5, abs=0.005)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0])
+def test_sound_shorter_or_longer_than_the_picture_changes_no_frame(seconds: float, tmp_path: Path) -> None:
+    clip = make.write_clip(tmp_path / "clip.mp4", frames=50, audio=("aac", make.tone(seconds, 48_000, 2), 48_000))
+    result = normalise_video(clip, tmp_path / "normalised.mp4", limits=LIMITS)
+    assert (result.frame_count, result.duration_s, result.has_audio) == (50, 2.0, True)
 
 
 def test_surround_sound_becomes_stereo(tmp_path: Path) -> None:

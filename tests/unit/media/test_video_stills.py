@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageCms
 from media.errors import BadInput
 from media.limits import MediaLimits
 from media.video import normalise_still, read_still
+from tests.hostile import make
 
 LIMITS = MediaLimits()
 ORIENTATION = 0x0112
@@ -38,7 +40,7 @@ def test_the_exif_orientation_is_applied(orientation: int, corner: tuple[int, in
     assert bool(result.notes) == (orientation != 1)
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff", "bmp"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff", "bmp", "avif"])
 def test_every_accepted_format_is_read(ending: str, tmp_path: Path) -> None:
     corner_mark().save(tmp_path / f"photo.{ending}")
     result = normalise_still(tmp_path / f"photo.{ending}", tmp_path / "still.png", limits=LIMITS)
@@ -70,13 +72,97 @@ def test_cmyk_becomes_rgb(tmp_path: Path) -> None:
     assert max(green, blue) < 60
 
 
-def test_an_embedded_profile_is_converted_to_srgb(tmp_path: Path) -> None:
-    """The same numbers in a Lab-like wide space look different: a profile with swapped meaning must change the pixels."""
+def display_p3() -> bytes:
+    """A minimal ICC profile (ICC.1:2001-04) of Display P3, gamma 2.2, its primaries adapted to D50."""
+
+    def s15(*values: float) -> bytes:
+        return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+    white = b"XYZ " + bytes(4) + s15(0.9642, 1.0, 0.8249)
+    primaries = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
+    text = b"text" + bytes(4) + b"public domain\0" + bytes(2)
+    name = b"desc" + bytes(4) + struct.pack(">I", 3) + b"P3\0" + bytes(78) + bytes(3)
+    tags = {b"desc": name, b"cprt": text, b"wtpt": white, b"rTRC": curve, b"gTRC": curve, b"bTRC": curve}
+    tags |= {key: b"XYZ " + bytes(4) + s15(*values) for key, values in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)}
+    table, content, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for key, data in tags.items():
+        table += struct.pack(">4sII", key, start + len(content), len(data))
+        content += data + bytes(-len(data) % 4)
+    size = start + len(content)
+    head = struct.pack(">I4sI4s4s4s", size, b"", 0x02400000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp" + bytes(28)
+    return head + s15(0.9642, 1.0, 0.8249) + bytes(48) + struct.pack(">I", len(tags)) + table + content
+
+
+def as_srgb(colour: tuple[int, int, int]) -> list[float]:
+    """Display P3 at gamma 2.2 -> sRGB in floating point (IEC 61966-2-1)."""
+    linear = (np.array(colour) / 255) ** 2.2
+    matrix = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]])
+    linear = np.clip(matrix @ linear, 0, 1)
+    return (255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)).tolist()
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tiff", "avif"])
+def test_the_wide_colours_of_a_phone_become_srgb(ending: str, tmp_path: Path) -> None:
+    colour = (200, 120, 90)
+    Image.new("RGB", (96, 96), colour).save(tmp_path / f"photo.{ending}", icc_profile=display_p3(), quality=98)
+    result = normalise_still(tmp_path / f"photo.{ending}", tmp_path / "still.png", limits=LIMITS)
+    assert read_still(result.path)[48, 48].tolist() == pytest.approx(as_srgb(colour), abs=3)
+    assert any("sRGB" in note for note in result.notes)
+
+
+def test_an_srgb_profile_changes_nothing(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     corner_mark().save(tmp_path / "tagged.png", icc_profile=profile)
     same = normalise_still(tmp_path / "tagged.png", tmp_path / "still.png", limits=LIMITS)
     assert np.abs(read_still(same.path).numpy().astype(int) - np.asarray(corner_mark()).astype(int)).max() <= 1
-    assert any("sRGB" in note for note in same.notes)
+
+
+GREYS = [[60, 120, 90], [180, 220, 200]]
+SHOWN = np.array([[round((code - 16) * 255 / 219) for code in row] for row in GREYS])
+
+
+@pytest.mark.parametrize(
+    ("turn", "mirror", "expected"),
+    [
+        (0, None, SHOWN),
+        (1, None, np.rot90(SHOWN, 1)),
+        (2, None, np.rot90(SHOWN, 2)),
+        (3, None, np.rot90(SHOWN, 3)),
+        (0, 0, SHOWN[::-1]),
+        (0, 1, SHOWN[:, ::-1]),
+        (1, 1, np.rot90(SHOWN, 1)[:, ::-1]),
+    ],
+)
+def test_a_phone_photo_in_tiles_is_read_upright(turn: int, mirror: int | None, expected: np.ndarray, tmp_path: Path) -> None:
+    photo = make.write_heic(tmp_path / "photo.heic", GREYS, turn=turn, mirror=mirror)
+    result = normalise_still(photo, tmp_path / "still.png", limits=LIMITS)
+    pixels = read_still(result.path).numpy().astype(int)
+    assert pixels.shape == (expected.shape[0] * 64, expected.shape[1] * 64, 3)
+    assert np.abs(pixels[32::64, 32::64] - expected[..., None]).max() <= 1
+
+
+def test_the_profile_of_a_phone_photo_counts(tmp_path: Path) -> None:
+    photo = make.write_heic(tmp_path / "photo.heic", [[120]], profile=display_p3())
+    result = normalise_still(photo, tmp_path / "still.png", limits=LIMITS)
+    assert any("sRGB" in note for note in result.notes)
+
+
+def test_what_an_avif_hides_under_transparency_is_found(tmp_path: Path) -> None:
+    Image.new("RGBA", (80, 80), (255, 0, 0, 127)).save(tmp_path / "glass.avif", quality=98)
+    result = normalise_still(tmp_path / "glass.avif", tmp_path / "still.png", limits=LIMITS)
+    assert read_still(result.path)[40, 40].tolist() == pytest.approx([191, 64, 64], abs=3)
+    assert result.under_alpha_path is not None
+    assert read_still(result.under_alpha_path)[40, 40].tolist() == pytest.approx([255, 0, 0], abs=3)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "RGBA", "I;16", "CMYK"])
+def test_every_kind_of_pixel_becomes_rgb(mode: str, tmp_path: Path) -> None:
+    grey = Image.new("L", (96, 96), 255)
+    image = Image.fromarray(np.full((96, 96), 65_535, np.uint16)) if mode == "I;16" else grey.convert(mode)
+    image.save(tmp_path / "photo.tiff")
+    pixels = read_still(normalise_still(tmp_path / "photo.tiff", tmp_path / "still.png", limits=LIMITS).path)
+    assert pixels[48, 48].tolist() == [255, 255, 255]
 
 
 def test_a_broken_profile_is_ignored_and_said(tmp_path: Path) -> None:

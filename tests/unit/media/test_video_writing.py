@@ -36,9 +36,13 @@ def test_frames_show_at_exact_multiples_of_the_frame_duration(codec: str, rate: 
         assert [frame.pts * frame.time_base for frame in file.decode(stream)] == [index / Fraction(rate) for index in range(30)]
 
 
-def test_colour_tags_say_bt709_limited(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "out.mp4", width=64, height=48, frame_rate=NTSC) as writer:
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_colour_tags_say_bt709_limited(codec: str, tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "out.mp4", width=64, height=48, frame_rate=NTSC, codec=codec) as writer:
         writer.write(grey(3))
+    data = (tmp_path / "out.mp4").read_bytes()
+    place = data.index(b"colrnclx")
+    assert data[place + 8 : place + 15] == bytes((0, 1, 0, 1, 0, 1, 0))  # primaries, transfer, matrix, limited range
     with av.open(str(tmp_path / "out.mp4")) as file:
         frame = next(file.decode(video=0))
     assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
@@ -49,6 +53,38 @@ def test_the_index_is_at_the_front(tmp_path: Path) -> None:
         writer.write(grey(3))
     data = (tmp_path / "out.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_hevc_has_the_sample_entry_that_apple_players_ask_for(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "out.mp4", width=64, height=48, frame_rate=NTSC, codec="hevc") as writer:
+        writer.write(grey(3))
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        context = file.streams.video[0].codec_context
+        assert (context.codec.canonical_name, context.codec_tag, context.pix_fmt) == ("hevc", "hvc1", "yuv420p")
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize(("width", "height"), [(3840, 2160), (2160, 3840)])
+def test_four_k_is_written_either_way_up(codec: str, width: int, height: int, tmp_path: Path) -> None:
+    frames = grey(2, width=width, height=height)
+    frames.rgb[:, : height // 2] = 180
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, width=width, height=height, frame_rate=NTSC, codec=codec, preset="ultrafast") as writer:
+        writer.write(frames)
+    back = next(read_planes(path)).yuv.y
+    assert back.shape == (2, height, width)
+    assert int(back[0, 10, 10]) > int(back[0, -10, -10]) + 50
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_clip_of_a_few_frames_is_written_like_any_other(count: int, codec: str, tmp_path: Path) -> None:
+    for _ in range(4):
+        with VideoWriter(tmp_path / "out.mp4", width=64, height=48, frame_rate=NTSC, codec=codec) as writer:
+            writer.write(grey(count))
+        with av.open(str(tmp_path / "out.mp4")) as file:
+            shown = [frame.pts * frame.time_base for frame in file.decode(video=0)]
+        assert shown == [index / NTSC for index in range(count)]
 
 
 def test_planar_and_rgb_frames_come_back_as_they_went_in(tmp_path: Path) -> None:
@@ -117,6 +153,29 @@ def test_sound_is_carried_packet_by_packet_and_does_not_drift(tmp_path: Path) ->
     with av.open(str(tmp_path / "out.mp4")) as file:
         lengths = [float(stream.duration * stream.time_base) for stream in file.streams]
     assert abs(lengths[0] - lengths[1]) < 1 / 29
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.parametrize("start", [Fraction(0), Fraction(3, 10)])
+def test_reordered_frames_do_not_move_the_sound(codec: str, start: Fraction, tmp_path: Path) -> None:
+    """With B-frames the first picture is decoded before time zero; every packet of sound keeps its time to the sample."""
+    sound = ("aac", make.tone(3.0, 48_000, 2, click_s=1.5), 48_000)
+    clip = make.write_clip(tmp_path / "clip.mp4", rate=NTSC, frames=80, size=(64, 64), audio=sound, audio_start=start)
+    driver = normalise_video(clip, tmp_path / "driver.mp4", limits=MediaLimits())
+    with VideoWriter(tmp_path / "out.mp4", width=64, height=64, frame_rate=NTSC, codec=codec, audio_from=driver.path) as writer:
+        for batch in read_planes(driver.path):
+            writer.write(batch)
+    times = [timed(path) for path in (clip, driver.path, tmp_path / "out.mp4")]
+    count = len(times[2])
+    assert times[0][:count] == times[1][:count] == times[2]
+    assert click_s(tmp_path / "out.mp4") == pytest.approx(1.5 + float(start), abs=0.004)
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert next(file.decode(video=0)).pts == 0
+
+
+def timed(path: Path) -> list[tuple[Fraction, bytes]]:
+    with av.open(str(path)) as file:
+        return [(packet.pts * packet.time_base, bytes(packet)) for packet in file.demux(audio=0) if packet.size]
 
 
 def packets(path: Path) -> list[bytes]:

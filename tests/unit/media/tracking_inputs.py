@@ -69,7 +69,8 @@ def backdrop(width: int, height: int) -> Tensor:
     return torch.from_numpy(np.asarray(coffee).copy())
 
 
-def stream(frames: Tensor, batch_size: int = 8) -> Iterator[FrameBatch]:
+def stream(frames: Tensor, batch_size: int = 8, timestamps_s: Tensor | None = None) -> Iterator[FrameBatch]:
+    """In batches; 30 frames per second unless time stamps, float64 (T,), say otherwise."""
+    moments = torch.arange(len(frames), dtype=torch.float64) / 30 if timestamps_s is None else timestamps_s
     for start in range(0, len(frames), batch_size):
-        part = frames[start : start + batch_size]
-        yield FrameBatch(part, torch.arange(start, start + len(part), dtype=torch.float64) / 30)
+        yield FrameBatch(frames[start : start + batch_size], moments[start : start + batch_size])

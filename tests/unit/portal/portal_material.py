@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
+import torch
 from django.utils import timezone
 
 from consent.faces.observed import Side
@@ -15,6 +16,7 @@ from consent.policy import Assurance, Decision, FaceDecision, Outcome, Request, 
 from consent.services import Scope, give_consent, request_consent
 from consent.snapshots import Snapshot
 from generation import storage
+from generation.engines.base import Options
 from generation.models import Asset, Job
 from generation.states import Stage, Status
 from provenance.models import Record
@@ -43,6 +45,7 @@ def make_asset(studio: Studio, kind: str, content: bytes = b"pixels") -> Asset:
     path.write_bytes(content)
     asset.upload_sha256 = asset.normalised_sha256 = hashlib.sha256(content).hexdigest()
     asset.normalised_path = storage.relative(path)
+    asset.facts = {} if kind == Asset.Kind.STILL else {"frame_rate": "24", "frames": 96, "width": 64, "height": 64}
     asset.save()
     return asset
 
@@ -69,6 +72,37 @@ def make_job(studio: Studio, portrait: Asset, driving: Asset, status: str = Stat
     )
 
 
+def make_cleared_job(world: World, **fields: object) -> Job:
+    """A job whose settings can be tried: its inputs, its motion and its consents stand."""
+    job_id = uuid.uuid4()
+    motion = storage.motion_file(job_id, 1)
+    motion.write_bytes(b"tracks")
+    return make_job(
+        world.studio,
+        world.portrait,
+        world.driving,
+        id=job_id,
+        stage=Stage.RENDER,
+        decision=world.job.decision,
+        named_consents=world.job.named_consents,
+        motion_sha256=hashlib.sha256(b"tracks").hexdigest(),
+        render_facts={"motion_path": storage.relative(motion), "portrait_boxes": {}, "cast": []},
+        frames_total=96,
+        **{"status": Status.CLEARED, **fields},
+    )
+
+
+class GreyRenderer:
+    """Stands where previews are rendered. The picture shows nothing; what is done to it afterwards is real."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Options, float]] = []
+
+    def frame(self, key: object, scene: object, options: Options, at_s: float) -> torch.Tensor:
+        self.asked.append((options, at_s))
+        return torch.full((160, 256, 3), 128, dtype=torch.uint8)
+
+
 def make_world(studio: Studio) -> World:
     portrait, driving = make_asset(studio, Asset.Kind.STILL), make_asset(studio, Asset.Kind.VIDEO, b"moving pixels")
     consent = make_consent(studio)
@@ -76,8 +110,7 @@ def make_world(studio: Studio) -> World:
     snapshot = Snapshot.of(
         Decision(Verdict.ALLOW, faces, ()),
         Request(studio.pk, "internal_test"),
-        portrait.normalised_sha256,
-        driving.normalised_sha256,
+        {"portrait": portrait.normalised_sha256, "driver": driving.normalised_sha256},
         "flat@1",
         timezone.now(),
     )

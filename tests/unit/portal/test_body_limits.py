@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
+import own_loop
 import pytest
 
 from portal.body_limits import BodyLimits, Message, body_limit_bytes
@@ -40,7 +40,7 @@ def ask(path: str, chunks: list[bytes], *, announced: bool) -> tuple[int, bytes,
 
     size = str(sum(map(len, chunks))).encode()
     headers = [(b"content-length", size)] if announced else []
-    asyncio.run(BodyLimits(site)({"type": "http", "path": path, "headers": headers}, receive, send))
+    own_loop.run(BodyLimits(site)({"type": "http", "path": path, "headers": headers}, receive, send))
     return sent[0]["status"], sent[1]["body"], seen
 
 

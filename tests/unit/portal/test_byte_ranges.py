@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
+import own_loop
 import pytest
 from django.test import AsyncRequestFactory, RequestFactory
 
@@ -71,7 +71,7 @@ def test_an_asynchronous_server_gets_pieces_and_not_the_whole_file_at_once(clip:
     async def read() -> list[bytes]:
         return [piece async for piece in response.streaming_content]
 
-    pieces = asyncio.run(read())
+    pieces = own_loop.run(read())
     assert b"".join(pieces) == CONTENT
     assert max(map(len, pieces)) < len(CONTENT)
 

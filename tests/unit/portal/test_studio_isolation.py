@@ -11,8 +11,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from portal_material import World, make_job, make_world
+from portal_material import GreyRenderer, World, make_cleared_job, make_job, make_world
 
+from generation.previews import services as previews
 from users.models import Studio, User
 from users.services import create_api_key
 
@@ -48,6 +49,18 @@ def _waiting_job(world: World) -> dict[str, object]:
     return {"slug": world.studio.slug, "job_id": make_job(world.studio, world.portrait, world.driving).pk}
 
 
+def _cleared_job(world: World) -> dict[str, object]:
+    return {"slug": world.studio.slug, "job_id": make_cleared_job(world, waits_for_start=True).pk}
+
+
+def _cleared_job_alone(world: World) -> dict[str, object]:
+    return {"job_id": _cleared_job(world)["job_id"]}
+
+
+def _moment(world: World) -> dict[str, object]:
+    return {"moment": 0}
+
+
 def _job_request(world: World) -> dict[str, object]:
     return {"portrait": str(world.portrait.pk), "driving": str(world.driving.pk), "purpose": "internal_test"}
 
@@ -79,6 +92,10 @@ TABLE: dict[str, Row] = {
     "job": Row(_job, **PAGE),
     "job_progress": Row(_job, anonymous=302, own=286, other=404),
     "cancel_job": Row(_waiting_job, anonymous=302, own=302, other=404, method="post"),
+    "trial": Row(_cleared_job, **PAGE),
+    "preview": Row(_cleared_job, **PAGE, method="post", data=_moment),
+    "start_job": Row(_cleared_job, anonymous=302, own=302, other=404, method="post", data=_moment),
+    "make_again": Row(_cleared_job, anonymous=302, own=302, other=404, method="post", data=_moment),
     "play": Row(_job, **PAGE),
     "download": Row(_job, **PAGE),
     "api_assets": Row(_none, anonymous=401, own=201, other=201, method="post", data=_upload),
@@ -86,6 +103,9 @@ TABLE: dict[str, Row] = {
     "api_jobs": Row(_none, anonymous=401, own=201, other=404, method="post", data=_job_request, json=True),
     "api_job": Row(lambda world: {"job_id": world.job.pk}, **ONE),
     "api_job_cancel": Row(lambda world: {"job_id": _waiting_job(world)["job_id"]}, **ONE, method="post"),
+    "api_job_preview": Row(_cleared_job_alone, **ONE, method="post", data=_moment, json=True),
+    "api_job_start": Row(_cleared_job_alone, **ONE, method="post", data=_nothing_to_send, json=True),
+    "api_job_again": Row(_cleared_job_alone, anonymous=401, own=201, other=404, method="post", data=_nothing_to_send, json=True),
     "api_output_download": Row(lambda world: {"job_id": world.job.pk}, **ONE),
     "api_people": Row(_none, **LIST),
     "api_person": Row(lambda world: {"person_id": world.person.pk}, **ONE),
@@ -110,6 +130,11 @@ def _routes(patterns: list[URLPattern | URLResolver]) -> Iterator[str | None]:
 @pytest.fixture(autouse=True)
 def _fresh_quotas() -> None:
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _quick_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "RENDERER", GreyRenderer())
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_a_filled_in_environment_is_accepted(tmp_path: Path) -> None:
         "SITE_URL",
         "TEMPLATE_MASTER_KEY",
         "WATERMARK_MASTER_KEY",
+        "MOTION_SIGNING_KEY",
         "COUNTERSIGN_VAR",
         "STORE_DIR",
         "PKI_DIR",

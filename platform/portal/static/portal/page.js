@@ -46,13 +46,37 @@ async function drawStill(file, place) {
   place.replaceChildren(canvas);
 }
 
+// shows a slider's value beside it: a number, or one of several words
 function slider(input) {
   const output = input.closest(".field").querySelector("output");
+  const words = input.dataset.showsValue ? input.dataset.showsValue.split("|") : null;
   const show = () => {
-    output.textContent = Number(input.value).toFixed(2);
+    const value = Number(input.value);
+    output.textContent = words ? words[value] : value.toFixed(2);
+    input.setAttribute("aria-valuetext", output.textContent);
   };
   input.addEventListener("input", show);
+  if (input.form) input.form.addEventListener("reset", () => setTimeout(show)); // after the values are back
   show();
+}
+
+// the answer to a changed setting carries a still, which is drawn where the last one is
+function trial(form) {
+  const canvas = form.querySelector("[data-still]");
+  form.addEventListener("htmx:afterSwap", (event) => {
+    const answer = event.detail.target.querySelector("[data-png]");
+    if (answer) drawPng(answer.dataset.png, answer.dataset.label, canvas);
+  });
+  form.addEventListener("reset", () => setTimeout(() => form.dispatchEvent(new Event("input", { bubbles: true }))));
+}
+
+async function drawPng(encoded, label, canvas) {
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  canvas.setAttribute("aria-label", label);
 }
 
 function uploads(form) {
@@ -96,6 +120,15 @@ function turnedAway(event) {
 
 failures();
 document.addEventListener("error", turnedAway, true); // error events of media do not bubble
-document.querySelectorAll("[data-drop-zone]").forEach(dropZone);
-document.querySelectorAll("[data-shows-value]").forEach(slider);
-document.querySelectorAll("[data-uploads]").forEach(uploads);
+function bind(place) {
+  place.querySelectorAll("[data-drop-zone]").forEach(dropZone);
+  place.querySelectorAll("[data-shows-value]").forEach(slider);
+  place.querySelectorAll("[data-uploads]").forEach(uploads);
+  place.querySelectorAll("[data-trial]").forEach(trial);
+}
+
+bind(document);
+// what htmx brings in later
+document.body.addEventListener("htmx:load", (event) => {
+  if (event.target !== document.body) bind(event.target);
+});

@@ -1,0 +1,75 @@
+"""`template`: record a motion template from a cleared job, list a studio's templates, take one back."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any, ClassVar
+
+from django.core.management.base import CommandParser
+
+from consent.gate import ConsentRefused
+from generation import motion_templates
+from generation.answers import FACE_NAME
+from generation.errors import IllegalMove, InvalidRequest, RefusedByRule
+from generation.management.commands.generate import ACTOR, require_writable
+from generation.models import Job, MotionTemplate
+from media.errors import CountersignError
+from users.commands import Exit, JsonCommand
+from users.selectors import studio_by_slug
+
+
+class Command(JsonCommand):
+    """Motion templates at the command line."""
+
+    help = "Record the performance of a cleared job as a signed motion template, list templates, or take one back."
+    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
+        InvalidRequest: Exit.BAD_USAGE,
+        IllegalMove: Exit.REFUSED,
+        RefusedByRule: Exit.REFUSED,
+        ConsentRefused: Exit.REFUSED,
+    }
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One action and what it is about."""
+        super().add_arguments(parser)
+        parser.add_argument("action", choices=["record", "list", "revoke"])
+        parser.add_argument("template", nargs="?", type=uuid.UUID, help="of `revoke`")
+        parser.add_argument("--job", type=uuid.UUID, help="of `record`")
+        parser.add_argument("--face", default="driver:1", metavar="FACE", help="of `record`: the performer, driver:1 by default")
+        parser.add_argument("--out", type=Path, metavar="FILE", help="of `record`: where the signed file goes")
+        parser.add_argument("--studio", metavar="SLUG", help="of `list`")
+        parser.add_argument("--reason", default="", metavar="TEXT", help="of `revoke`")
+
+    def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
+        """Do the action."""
+        actions = {"record": _record, "list": _list, "revoke": _revoke}
+        return actions[options["action"]](options), Exit.DONE
+
+
+def _record(options: dict[str, Any]) -> dict[str, Any]:
+    job = Job.objects.select_related("portrait", "driving").filter(pk=options["job"]).first()
+    if job is None or options["out"] is None:
+        raise InvalidRequest("Name a job and a file: template record --job J --out FILE.motion.")
+    if not FACE_NAME.fullmatch(options["face"]):
+        raise InvalidRequest(f"{options['face']!r} is no name of a face; use driver:1, driver:2 and so on.")
+    require_writable(options["out"])
+    recording = motion_templates.record(job=job, face=options["face"], actor=ACTOR)
+    options["out"].parent.mkdir(parents=True, exist_ok=True)
+    options["out"].touch(mode=0o600)  # landmarks are personal data
+    options["out"].write_bytes(recording.content)
+    return {**motion_templates.answer(recording.template), "output": str(options["out"])}
+
+
+def _list(options: dict[str, Any]) -> dict[str, Any]:
+    studio = studio_by_slug(options["studio"] or "")
+    if studio is None:
+        raise InvalidRequest("Name the studio: template list --studio SLUG.")
+    return {"results": [motion_templates.answer(row) for row in MotionTemplate.objects.filter(studio=studio)]}
+
+
+def _revoke(options: dict[str, Any]) -> dict[str, Any]:
+    template = MotionTemplate.objects.filter(pk=options["template"]).first()
+    if template is None:
+        raise InvalidRequest("Name the template to take back; `template list --studio SLUG` shows them.")
+    return motion_templates.answer(motion_templates.revoke(template=template, reason=options["reason"], actor=ACTOR))

@@ -1,0 +1,75 @@
+"""What follows previews: the waiting job is sent on with the settings that were found, or a job is made once more with others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from generation import dispatch
+from generation.casting import cast_of
+from generation.errors import IllegalMove
+from generation.job_request import JobRequest
+from generation.models import Job
+from generation.options import option_values, parse_options
+from generation.previews.errors import NotPreviewable
+from generation.previews.services import is_previewable
+from generation.services import submit
+from generation.states import Stage, Status
+from generation.transitions import log_step
+from users.models import User
+
+STARTABLE = frozenset({Status.SUBMITTED, Status.IN_REVIEW, Status.CLEARED})
+
+
+def start_job(*, job: Job, actor: str, options: Mapping[str, Any] | None = None) -> Job:
+    """Send a waiting job on, with other options if any are given; one that is not cleared yet goes on once it is.
+
+    Whom it shows and what for was decided and stays; options move only what was cleared. Starting it twice is starting it
+    once. Raises InvalidRequest, or IllegalMove for a job that has gone on or ended.
+    """
+    changes: dict[str, Any] = {} if options is None else {"options": option_values(parse_options(options))}
+    with transaction.atomic():
+        waiting = Job.objects.filter(pk=job.pk, waits_for_start=True, status__in=STARTABLE)
+        started = waiting.update(waits_for_start=False, updated_at=timezone.now(), **changes)
+        current = Job.objects.select_related("studio", "portrait", "driving").get(pk=job.pk)
+        if started:
+            log_step(job=current, source=current.status, actor=actor, detail={"started": True, **changes})
+            if current.status == Status.CLEARED:
+                dispatch.enqueue_after_commit(job.pk, Stage.RENDER)
+        elif current.status not in STARTABLE | {Status.RENDERING}:
+            raise IllegalMove(f"A job that is {current.status} cannot be started; submit it again.")
+    return current
+
+
+def make_again(*, job: Job, options: Mapping[str, Any], actor: str, user: User | None = None) -> Job:
+    """A new job of the same inputs, people and purpose with other options; the gate is asked anew. Twice makes one job.
+
+    Raises NotPreviewable for a job whose settings cannot be tried, and what `submit` raises.
+    """
+    if not is_previewable(job):
+        raise NotPreviewable(f"A job that is {job.status} has no settings to try; submit its files again.")
+    values = option_values(parse_options(options))
+    digest = hashlib.sha256(json.dumps([str(job.pk), values], sort_keys=True).encode()).hexdigest()
+    return submit(
+        studio=job.studio,
+        portrait=job.portrait,
+        driving=job.driving,
+        request=JobRequest(
+            purpose=job.purpose,
+            engine=job.engine,
+            territories=tuple(job.territories),
+            declared_fictional=job.declared_fictional,
+            options=values,
+            named_consents=job.named_consents,
+            propose_consents=job.propose_consents,
+        ),
+        cast=cast_of(job),
+        actor=actor,
+        user=user,
+        idempotency_key=f"again-{digest}",
+    )

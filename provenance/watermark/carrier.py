@@ -21,25 +21,30 @@ Complexes = npt.NDArray[np.complex64]
 class KeyedPlane:
     """What one key makes of one lattice.
 
-    sync: complex64 (sync bins,), the known chips. bits: int64 (payload dimensions,), the code bit each dimension carries.
-    signs: float32 (payload dimensions,).
+    sync: complex64 (sync bins,) and pilot: complex64 (pilot bins,), chips that do not depend on the payload. bits: int64
+    (payload dimensions,), the code bit each dimension carries. signs: float32 (payload dimensions,).
     """
 
     lattice: Lattice
     sync: Complexes
+    pilot: Complexes
     bits: npt.NDArray[np.int64]
     signs: Floats
 
     @classmethod
-    def of(cls, key: bytes, lattice: Lattice) -> KeyedPlane:
-        """The keyed choices for a lattice. Dimensions beyond the 480 code bits repeat some of them."""
+    def of(cls, key: bytes, lattice: Lattice, sync_key: bytes | None = None) -> KeyedPlane:
+        """The keyed choices for a lattice; the sync bins are those of `sync_key`, else of the key itself.
+
+        Dimensions beyond the 480 code bits repeat some of them.
+        """
         stream = KeyStream(key)
         dimensions = lattice.payload_dimensions
         bits = np.empty(dimensions, dtype=np.int64)
         bits[stream.permutation(f"{lattice.name}/dimensions", dimensions)] = np.arange(dimensions) % CODED_BITS
         return cls(
             lattice=lattice,
-            sync=stream.chips(f"{lattice.name}/sync", lattice.sync_count),
+            sync=sync_chips(sync_key or key, lattice),
+            pilot=pilot_chips(key, lattice),
             bits=stream.permutation(f"{lattice.name}/bits", CODED_BITS)[bits],
             signs=stream.signs(f"{lattice.name}/signs", dimensions),
         )
@@ -50,6 +55,7 @@ class KeyedPlane:
         chips = np.empty(len(self.lattice.bins), dtype=np.complex64)
         chips[list(self.lattice.payload_indices)] = (values[:, 0] + 1j * values[:, 1]) / np.sqrt(2.0)
         chips[list(self.lattice.sync_indices)] = self.sync
+        chips[list(self.lattice.pilot_indices)] = self.pilot
         return chips
 
     def despread(self, dimensions: Floats) -> Floats:
@@ -57,6 +63,16 @@ class KeyedPlane:
         soft = np.zeros((CODED_BITS, dimensions.shape[0]), dtype=np.float32)
         np.add.at(soft, self.bits, (dimensions * self.signs).T)
         return soft.T
+
+
+def sync_chips(key: bytes, lattice: Lattice) -> Complexes:
+    """Chips that place the tile: complex64 (sync bins,)."""
+    return KeyStream(key).chips(f"{lattice.name}/sync", lattice.sync_count)
+
+
+def pilot_chips(key: bytes, lattice: Lattice) -> Complexes:
+    """Chips that tell the key: complex64 (pilot bins,). Cheap, so that thousands of keys can be tried."""
+    return KeyStream(key).chips(f"{lattice.name}/pilot", lattice.pilot_count)
 
 
 def waves(bins: range, positions: Tensor, period: float) -> Tensor:
@@ -76,8 +92,10 @@ def render(
 ) -> Tensor:
     """The tile repeated over a plane of `size` (rows, columns): float32, unit root mean square."""
     highest = lattice.highest
+    gains = np.array([math.hypot(*place) for place in lattice.bins]) ** lattice.rise
+    gains /= np.sqrt(np.square(gains).mean())
     spectrum = np.zeros((highest + 1, 2 * highest + 1), dtype=np.complex64)
-    for (ky, kx), chip in zip(lattice.bins, chips, strict=True):
+    for (ky, kx), chip in zip(lattice.bins, chips * gains, strict=True):
         spectrum[ky, kx + highest] = chip
     down = waves(range(highest + 1), pixel_centres(size[0], pixel, device), period)
     across = waves(range(-highest, highest + 1), pixel_centres(size[1], pixel, device), period)

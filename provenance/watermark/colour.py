@@ -34,17 +34,23 @@ def blue_difference(batch: FrameBatch) -> Tensor:
     return avg_pool2d((batch.pixels.float() @ weights)[:, None], 2)[:, 0] + 128.0
 
 
+def glance(batch: FrameBatch, index: int) -> Tensor:
+    """One frame at a hundredth of its pixels, to notice a cut by: float32, code values of luma or of green."""
+    whole = batch.pixels.y if isinstance(batch.pixels, YuvPlanes) else batch.pixels[..., 1]
+    return whole[index, ::10, ::10].float()
+
+
 def add(batch: FrameBatch, luma_step: Tensor, cb_step: Tensor) -> FrameBatch:
-    """The batch with steps of code values added: luma_step float32 (H, W), cb_step float32 (ceil H/2, ceil W/2)."""
+    """The batch with steps of code values added: luma_step int16 (H, W), cb_step int16 (ceil H/2, ceil W/2)."""
     if isinstance(batch.pixels, YuvPlanes):
         planes = batch.pixels
         return batch.with_pixels(YuvPlanes(y=_plus(planes.y, luma_step), u=_plus(planes.u, cb_step), v=planes.v))
     height, width = luma_step.shape
-    full = interpolate(cb_step[None, None], scale_factor=2.0, mode="bilinear", align_corners=False)[0, 0, :height, :width]
+    full = interpolate(cb_step[None, None].float(), scale_factor=2.0, mode="bilinear", align_corners=False)[0, 0, :height, :width]
     parts = [y * luma_step + c * full for y, c in zip(_RGB_PER_LUMA, _RGB_PER_CB, strict=True)]
-    return batch.with_pixels(_plus(batch.pixels, torch.stack(parts, dim=-1)))
+    return batch.with_pixels(_plus(batch.pixels, torch.stack(parts, dim=-1).round_().to(torch.int16)))
 
 
 def _plus(plane: Tensor, step: Tensor) -> Tensor:
-    """plane + round(step), kept within a byte."""
-    return (plane.to(torch.int16) + step.round().to(torch.int16)).clamp_(0, 255).to(torch.uint8)
+    """plane + step, kept within a byte."""
+    return plane.to(torch.int16).add_(step).clamp_(0, 255).to(torch.uint8)

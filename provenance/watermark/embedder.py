@@ -9,10 +9,11 @@ from torch import Tensor
 
 from media.frames import FrameBatch, YuvPlanes
 
-from .carrier import KeyedPlane, render
+from .carrier import render
 from .codec import codewords
-from .colour import add, luma
+from .colour import add, glance, luma
 from .errors import FrameSizeChanged, PictureTooSmall
+from .keys import KeyRing
 from .masking import Mask, mask_of, thumbnail
 from .schemes import SCHEME_1, Scheme
 
@@ -24,7 +25,8 @@ _CUT_STEP = 12.0  # mean change of the thumbnail, in code values, that makes the
 class Embedder:
     """Adds the mark of one payload under one key.
 
-    key: 16 bytes or more (see `derive_key`). payload: unsigned 64-bit. strength: factor on the amplitude, 1.0 for a first
+    key: 16 bytes or more (see `derive_key`). payload: unsigned 64-bit. sync_key: the platform's key for the place of the tile,
+    for schemes that share it (2 and later). strength: factor on the amplitude, 1.0 for a first
     render and about 1.35 when the self-test found a thin margin. refresh_frames: frames that share one mask.
     """
 
@@ -35,13 +37,16 @@ class Embedder:
         scheme: Scheme = SCHEME_1,
         strength: float = 1.0,
         refresh_frames: int = REFRESH_FRAMES,
+        *,
+        sync_key: bytes | None = None,
     ) -> None:
+        ring = KeyRing({"": key}, scheme, sync_key)
         if not 0.1 <= strength <= 4.0:
             raise ValueError("watermark strength lies between 0.1 and 4; use 1.0 for a first render")
         codeword = codewords([payload])[0]
         self._scheme, self._strength, self._refresh_frames = scheme, strength, max(1, refresh_frames)
-        self._luma_chips = KeyedPlane.of(key, scheme.luma).chips(codeword)
-        self._chroma_chips = KeyedPlane.of(key, scheme.chroma).chips(codeword)
+        keyed = ring.expanded("")
+        self._luma_chips, self._chroma_chips = keyed.luma.chips(codeword), keyed.chroma.chips(codeword)
 
     def embed(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
         """The same frames, marked, batch by batch on the batch's own device. All frames of a stream have one size.
@@ -87,31 +92,41 @@ class _Painter:
         self._refresh_frames = refresh_frames
         self._age = 0
         self._mask: Mask | None = None
+        self._before: Tensor | None = None
+        self._seen = torch.zeros(())
         self._steps = (luma_tile, chroma_tile)
 
     def paint(self, batch: FrameBatch) -> FrameBatch:
         """The batch with the mark added. Frames that share a mask are painted together."""
-        planes = luma(batch)
         runs: list[FrameBatch] = []
         start = 0
         for i in range(len(batch)):
-            if self._is_stale(planes[i]):
+            if self._is_stale(batch, i):
                 if i > start:
                     runs.append(add(_slice(batch, start, i), *self._steps))
                     start = i
-                self._renew(planes[i])
+                self._renew(luma(_slice(batch, i, i + 1))[0])
+            elif self._age == self._refresh_frames - 1:
+                self._before = thumbnail(luma(_slice(batch, i, i + 1))[0])
             self._age += 1
         runs.append(add(_slice(batch, start, len(batch)), *self._steps))
         return _join(batch, runs)
 
-    def _is_stale(self, frame: Tensor) -> bool:
+    def _is_stale(self, batch: FrameBatch, index: int) -> bool:
+        """Whether the mask must be renewed for this frame: by its age, or because of a cut."""
+        seen = glance(batch, index)
         if self._mask is None or self._age >= self._refresh_frames:
+            self._seen = seen
             return True
-        return float((thumbnail(frame) - self._mask.thumbnail).abs().mean()) > _CUT_STEP
+        if float((seen - self._seen).abs().mean()) <= _CUT_STEP:
+            return False
+        self._seen, self._before = seen, None  # a cut: nothing moved, all is new
+        return True
 
     def _renew(self, frame: Tensor) -> None:
-        self._mask = mask_of(frame, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
-        self._steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
+        self._mask = mask_of(frame, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
+        steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
+        self._steps = (steps[0].round_().to(torch.int16), steps[1].round_().to(torch.int16))
         self._age = 0
 
 

@@ -1,195 +1,105 @@
-"""Where the tile lies in a received picture: a ladder of searches, cheapest first.
-
-Each rung proposes geometries without a shift; the known chips then give the shift. Rotation, mirroring and perspective are
-further rungs: a rung is a function from a lattice spectrum to geometries.
-"""
+"""Where the tile lies in a received picture, as a projective map, and the small algebra of such maps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+import numpy as np
+import numpy.typing as npt
 
-from .carrier import pixel_centres, waves
-from .residual import Window
-from .schemes import Lattice, Scheme
+Matrix = npt.NDArray[np.float64]
 
-SCALE_RANGE = (0.4, 2.4)
-_SCALE_STEP = 0.003
-_ASPECT_STEP = 0.006
-_ASPECT_RANGE = 0.32
-_FINE_STEP, _FINE_REACH = 0.0012, 6
-_APART = 0.012
-_CFAR_BINS = 21
-_POWER_LIMIT = 6.0
-_TAPER_SHARE = 0.12
-_CHUNK = 8192
+# The eight ways in which a square lattice falls on itself: quarter turns, and quarter turns of the mirrored tile.
+SYMMETRIES: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = tuple(
+    ((a * m, b), (c * m, d)) for m in (1, -1) for a, b, c, d in ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))
+)
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Maps received luma pixels to the tile: the period there over the scheme's, and a shift in tile pixels per axis."""
+    """Maps received luma pixels (x, y, 1) to tile pixels by a 3x3 matrix, rows first; the tile's period is the scheme's."""
 
-    scale_x: float
-    scale_y: float
-    shift_x: float = 0.0
-    shift_y: float = 0.0
+    rows: tuple[tuple[float, float, float], ...]
 
-    def shifted(self, shift_x: float, shift_y: float) -> Geometry:
-        """The same scale with another shift."""
-        return replace(self, shift_x=shift_x, shift_y=shift_y)
+    @classmethod
+    def of(cls, matrix: Matrix) -> Geometry:
+        """From a 3x3 array, or from a 2x2 one without a shift."""
+        whole = np.eye(3)
+        whole[: matrix.shape[0], : matrix.shape[1]] = matrix
+        whole /= whole[2, 2]
+        return cls(tuple((float(a), float(b), float(c)) for a, b, c in whole))
 
-
-class LatticeSpectrum:
-    """Power spectra of a window's residuals, over their surroundings, to be summed at the points a geometry predicts."""
-
-    def __init__(self, window: Window, scheme: Scheme) -> None:
-        self.scheme, self.rows = scheme, window.rows
-        pixel = float(window.pixel)
-        self._probes = (
-            _Probe(window.luma, scheme.luma, pixel, scheme.period_px),
-            _Probe(window.chroma, scheme.chroma, 2.0 * pixel, scheme.period_px),
-        )
-        self._planes = [
-            (_normal_power(window.luma), _points(scheme.luma, window.luma, pixel / scheme.period_px)),
-            (_normal_power(window.chroma), _points(scheme.chroma, window.chroma, 2.0 * pixel / scheme.period_px)),
-        ]
-
-    def score(self, scale_x: Tensor, scale_y: Tensor) -> Tensor:
-        """Excess power on the lattice for M pairs of scales, in standard deviations of noise: float32 (M,)."""
-        starts = range(0, len(scale_x), _CHUNK)
-        return torch.cat([self._score_chunk(scale_x[i : i + _CHUNK], scale_y[i : i + _CHUNK]) for i in starts])
-
-    def _score_chunk(self, scale_x: Tensor, scale_y: Tensor) -> Tensor:
-        total = torch.zeros(len(scale_x), device=scale_x.device)
-        count = 0
-        for power, (down, across) in self._planes:
-            rows, columns = power.shape
-            y = (down[None, :] / scale_y[:, None]).round().long().clamp_(0, rows - 1)
-            x = (across[None, :] / scale_x[:, None]).round().long().remainder_(columns)
-            total += power.flatten()[(y * columns + x).flatten()].view(y.shape).sum(dim=1) - y.shape[1]
-            count += y.shape[1]
-        return total / math.sqrt(count)
-
-    def refine(self, geometry: Geometry) -> Geometry:
-        """The geometry nearby that gathers the most power on the lattice: each axis in turn, twice, then on a finer grid."""
-        for step in (_FINE_STEP, _FINE_STEP, _FINE_STEP / 4.0, _FINE_STEP / 4.0):
-            geometry = replace(geometry, scale_x=self._best_scale(geometry, step, along_x=True))
-            geometry = replace(geometry, scale_y=self._best_scale(geometry, step, along_x=False))
-        return geometry
-
-    def _best_scale(self, geometry: Geometry, step: float, *, along_x: bool) -> float:
-        """The scale of one axis, within six steps, at which the exact transform has most power on the lattice."""
-        steps = torch.exp(torch.arange(-_FINE_REACH, _FINE_REACH + 1, dtype=torch.float64) * step)
-        tried = (geometry.scale_x if along_x else geometry.scale_y) * steps
-        fixed = geometry.scale_y if along_x else geometry.scale_x
-        power = sum(probe.power(tried, fixed, along_x=along_x) for probe in self._probes)
-        return float(tried[int(torch.as_tensor(power).argmax())])
+    @classmethod
+    def of_scale(cls, scale_x: float, scale_y: float) -> Geometry:
+        """Both axes resized: the tile's period in received pixels over the scheme's, per axis."""
+        return cls.of(np.diag([1.0 / scale_x, 1.0 / scale_y]))
 
     @property
-    def device(self) -> torch.device:
-        """Where the spectra live."""
-        return self._planes[0][0].device
+    def matrix(self) -> Matrix:
+        """float64 (3, 3)."""
+        return np.array(self.rows)
+
+    @property
+    def scale_x(self) -> float:
+        """Received pixels per tile pixel along the received rows, at the picture's corner."""
+        return 1.0 / math.hypot(self.rows[0][0], self.rows[1][0])
+
+    @property
+    def scale_y(self) -> float:
+        """Received pixels per tile pixel along the received columns, at the picture's corner."""
+        return 1.0 / math.hypot(self.rows[0][1], self.rows[1][1])
+
+    @property
+    def shift_x(self) -> float:
+        """Tile pixels at the received picture's left edge."""
+        return self.rows[0][2]
+
+    @property
+    def shift_y(self) -> float:
+        """Tile pixels at the received picture's top edge."""
+        return self.rows[1][2]
+
+    @property
+    def turn_degrees(self) -> float:
+        """How far the received picture is turned against the tile."""
+        return math.degrees(math.atan2(self.rows[1][0], self.rows[0][0]))
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the received picture shows the tile reversed."""
+        return bool(np.linalg.det(self.matrix[:2, :2]) < 0.0)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether rows and columns of the picture are rows and columns of the tile: nothing but sizes and a shift."""
+        (xx, xy, _), (yx, yy, _), (tilt_x, tilt_y, _) = self.rows
+        return xy == yx == tilt_x == tilt_y == 0.0 and xx > 0.0 and yy > 0.0
+
+    def placed(self, symmetry: tuple[tuple[int, int], tuple[int, int]], shift_x: float, shift_y: float) -> Geometry:
+        """This map, then a symmetry of the lattice, then a shift in tile pixels."""
+        after = np.eye(3)
+        after[:2, :2] = symmetry
+        after[:2, 2] = (shift_x, shift_y)
+        return Geometry.of(after @ self.matrix)
 
 
-class _Probe:
-    """One plane's exact power at lattice points, as one axis is stretched and the other held."""
-
-    def __init__(self, plane: Tensor, lattice: Lattice, pixel: float, period_px: float) -> None:
-        self._plane = plane.to(torch.complex64)
-        self._span = range(-lattice.highest, lattice.highest + 1)
-        self._pixel, self._period_px = pixel, period_px
-        bins = torch.tensor(lattice.bins, device=plane.device) + lattice.highest
-        self._down, self._across = bins[:, 0], bins[:, 1]
-
-    def power(self, tried: Tensor, fixed: float, *, along_x: bool) -> Tensor:
-        """Share of each bin's power over the scales tried, summed over bins: float32 (len(tried),) on the CPU."""
-        plane, held, moved = (self._plane, self._down, self._across) if along_x else (self._plane.T, self._across, self._down)
-        folded = self._waves(plane.shape[0], fixed) @ plane
-        powers = []
-        for scale in tried.tolist():
-            grid = folded @ self._waves(plane.shape[1], scale).T
-            powers.append(torch.view_as_real(grid[held, moved]).square().sum(dim=-1))
-        power = torch.stack(powers)
-        return (power / (power.mean(dim=0) + 1e-12)).sum(dim=1).cpu()
-
-    def _waves(self, count: int, scale: float) -> Tensor:
-        return waves(self._span, pixel_centres(count, self._pixel, self._plane.device), self._period_px * scale)
+def linear(scale: float, aspect: float, turn: float, shear: float) -> Matrix:
+    """The 2x2 map of a picture resized by `scale`, made wider by exp(aspect), turned by `turn` radians and sheared."""
+    resized = np.diag([math.exp(-aspect / 2.0), math.exp(aspect / 2.0)]) / scale
+    cos, sin = math.cos(turn), math.sin(turn)
+    turned: Matrix = np.array([[1.0, shear], [0.0, 1.0]]) @ np.array([[cos, sin], [-sin, cos]]) @ resized
+    return turned
 
 
-def _normal_power(plane: Tensor) -> Tensor:
-    """Power over its local mean, capped: float32 (size/2 + 1, size), rows are vertical frequencies from zero up."""
-    size = _transform_size(plane)
-    tapered = plane * _taper(plane.shape[0], plane.device)[:, None] * _taper(plane.shape[1], plane.device)
-    spectrum = torch.fft.rfft2(tapered, s=(size, size), dim=(1, 0))
-    power = spectrum.real.square() + spectrum.imag.square()
-    reach = _CFAR_BINS // 2
-    wrapped = pad(power[None, None], (reach, reach, 0, 0), mode="circular")
-    tall = avg_pool2d(wrapped, (1, _CFAR_BINS), stride=1)
-    around = avg_pool2d(tall, (_CFAR_BINS, 1), stride=1, padding=(reach, 0), count_include_pad=False)[0, 0]
-    normal: Tensor = power / (around + 1e-12)
-    return normal.clamp_max_(_POWER_LIMIT)
-
-
-def _transform_size(plane: Tensor) -> int:
-    return int(2 ** math.ceil(math.log2(1.4 * max(plane.shape))))
-
-
-def _taper(count: int, device: torch.device) -> Tensor:
-    """Raised-cosine edges over an eighth of the side, flat between."""
-    edge = max(1, round(_TAPER_SHARE * count))
-    ramp = torch.minimum(torch.arange(count, device=device) + 0.5, count - 0.5 - torch.arange(count, device=device))
-    return 0.5 - 0.5 * torch.cos(math.pi * (ramp / edge).clamp_max(1.0))
-
-
-def _points(lattice: Lattice, plane: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """Spectrum rows and columns of the bins at scale 1: float32 (bins,) each."""
-    bins = torch.tensor(lattice.bins, dtype=torch.float32, device=plane.device) * (unit * _transform_size(plane))
-    return bins[:, 0], bins[:, 1]
-
-
-def identity(spectrum: LatticeSpectrum) -> list[Geometry]:
-    """The size the picture was made in, or cut from without resizing."""
-    made = spectrum.scheme.period_for(spectrum.rows) / spectrum.scheme.period_px
-    return [Geometry(scale, scale) for scale in sorted({made, 1.0}, reverse=True)]
-
-
-def uniform_scale(spectrum: LatticeSpectrum) -> list[Geometry]:
-    """Both axes resized alike."""
-    scales = _ladder(*SCALE_RANGE, _SCALE_STEP, spectrum.device)
-    return _peaks(spectrum, scales, scales, count=4)
-
-
-def scale_and_aspect(spectrum: LatticeSpectrum) -> list[Geometry]:
-    """Each axis resized by itself, the shape changed by up to 32 percent."""
-    scales = _ladder(*SCALE_RANGE, _ASPECT_STEP, spectrum.device)
-    aspects = _ladder(1.0 - _ASPECT_RANGE, 1.0 / (1.0 - _ASPECT_RANGE), _ASPECT_STEP, spectrum.device).sqrt()
-    x = (scales[:, None] * aspects[None, :]).flatten()
-    y = (scales[:, None] / aspects[None, :]).flatten()
-    return _peaks(spectrum, x, y, count=6)
-
-
-Rung = Callable[[LatticeSpectrum], Sequence[Geometry]]
-LADDER: tuple[Rung, ...] = (identity, uniform_scale, scale_and_aspect)
-
-
-def _ladder(low: float, high: float, step: float, device: torch.device) -> Tensor:
-    """Geometric steps from low to high."""
-    count = math.ceil(math.log(high / low) / step)
-    return low * torch.exp(torch.arange(count + 1, device=device) * step)
-
-
-def _peaks(spectrum: LatticeSpectrum, x: Tensor, y: Tensor, count: int) -> list[Geometry]:
-    """The best few pairs of scales that lie apart, each refined, best first."""
-    score = spectrum.score(x, y)
-    found: list[Geometry] = []
-    for _ in range(count):
-        best = int(score.argmax())
-        found.append(Geometry(float(x[best]), float(y[best])))
-        near = ((x / x[best]).log().abs() < _APART) & ((y / y[best]).log().abs() < _APART)
-        score = score.masked_fill(near, -math.inf)
-    return [spectrum.refine(geometry) for geometry in found]
+def tilted(matrix: Matrix, tilt_x: float, tilt_y: float, size: tuple[int, int]) -> Matrix:
+    """A 2x2 map made projective: at the picture's edges its denominator is 1 plus or minus the tilts. size: width, height."""
+    width, height = size
+    centre = np.array([[1.0, 0.0, -width / 2.0], [0.0, 1.0, -height / 2.0], [0.0, 0.0, 1.0]])
+    view = np.eye(3)
+    view[2, :2] = (2.0 * tilt_x / width, 2.0 * tilt_y / height)
+    flat = np.eye(3)
+    flat[:2, :2] = matrix
+    whole: Matrix = flat @ view @ centre
+    whole /= whole[2, 2]
+    return whole

@@ -13,8 +13,11 @@ _DARK_FLOOR = 0.25
 _DARK_BELOW, _DARK_SPAN = 8.0, 40.0  # full strength from code value 48 up; the floor is reached near black
 _ACTIVITY_FULL = 12.0
 _ACTIVITY_GAIN = 1.2
-_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.65, 1.1  # blue and yellow mottle shows first on flat grey
-_SCALE_RANGE = (0.4, 1.25)  # a frame that is mostly dark is not made up for elsewhere
+_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.6, 1.1  # blue and yellow mottle shows first on flat grey, most on flat white
+_BRIGHT_ABOVE, _BRIGHT_SPAN, _CHROMA_IN_BRIGHT = 160.0, 50.0, 0.6
+_SCALE_RANGE = (0.4, 1.2)  # a frame that is mostly dark or moves is not made up for elsewhere
+# A still tile over what moves is coded anew in every frame and seen as a dirty window; harsh encoders drop it there anyway.
+_MOVING_FLOOR, _MOVING_HALF = 0.35, 1.1
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,6 @@ class Mask:
 
     luma: Tensor
     chroma: Tensor
-    thumbnail: Tensor
 
 
 def thumbnail(frame: Tensor) -> Tensor:
@@ -31,24 +33,33 @@ def thumbnail(frame: Tensor) -> Tensor:
     return avg_pool2d(frame[None, None], CELL_PX, ceil_mode=True, count_include_pad=False)[0, 0]
 
 
-def mask_of(frame: Tensor, *, luma_rms: float, chroma_rms: float) -> Mask:
-    """Mask of one luma plane, float32 (H, W). Depends on this frame alone, so a stream is marked as it passes."""
+def mask_of(frame: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms: float) -> Mask:
+    """Mask of one luma plane, float32 (H, W), from it and the thumbnail of the frame before, None for the first of a shot."""
     cells = thumbnail(frame)
+    still = _stillness(cells, before)
     mean = _box(cells)
     spread = (_box(thumbnail(frame.square())) - mean.square()).clamp_min(0.0).sqrt()
     # The calmest neighbourhood counts: an edge must not lend its strength to the flat beside it.
     calm = -max_pool2d(-spread[None, None], 5, stride=1, padding=2)[0, 0]
     light = ((mean - _DARK_BELOW) / _DARK_SPAN).clamp(_DARK_FLOOR, 1.0)
     activity = (calm / _ACTIVITY_FULL).clamp_max(1.0)
-    shape = light * (1.0 + _ACTIVITY_GAIN * activity)
-    tint = light * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
+    shape = light * still * (1.0 + _ACTIVITY_GAIN * activity)
+    white = 1.0 - (1.0 - _CHROMA_IN_BRIGHT) * ((mean - _BRIGHT_ABOVE) / _BRIGHT_SPAN).clamp(0.0, 1.0)
+    tint = light * still * white * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
     scale = (1.0 / shape.square().mean().sqrt()).clamp(*_SCALE_RANGE)
     height, width = frame.shape
     return Mask(
         luma=_stretch(shape * scale * luma_rms, (height, width)),
         chroma=_stretch(tint * chroma_rms, (-(-height // 2), -(-width // 2))),
-        thumbnail=cells,
     )
+
+
+def _stillness(cells: Tensor, before: Tensor | None) -> Tensor:
+    """1 where nothing moved since the frame before, down to a floor where much did: float32, one value per cell."""
+    if before is None:
+        return torch.ones_like(cells)
+    change = _box((cells - before).abs())
+    return _MOVING_FLOOR + (1.0 - _MOVING_FLOOR) / (1.0 + (change / _MOVING_HALF).square())
 
 
 def _box(cells: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
@@ -80,13 +81,13 @@ class Window:
         )
 
 
-def windows(batches: Iterable[FrameBatch], *, window_s: float, stride: int) -> Iterator[Window]:
-    """Residual windows of a stream, in order. Every `stride`-th frame is looked at. Memory: two windows.
+def windows(batches: Iterable[FrameBatch], *, window_s: float, looks_per_s: float) -> Iterator[Window]:
+    """Residual windows of a stream, in order. Frames looked at are spread evenly over time. Memory: two windows.
 
     A stretch with less than a third of the frames of the one before it is joined to that one. Frames under 32 pixels a side
     cannot hold a mark and are passed over. Raises FrameSizeChanged when the size changes on the way.
     """
-    moments = _moments(batches, stride)
+    moments = _moments(batches, 1.0 / looks_per_s)
     first = next(moments, None)
     if first is None:
         return
@@ -104,20 +105,29 @@ def windows(batches: Iterable[FrameBatch], *, window_s: float, stride: int) -> I
         yield held
 
 
-def _moments(batches: Iterable[FrameBatch], stride: int) -> Iterator[Window]:
-    """One window per frame looked at; each lasts until the next one."""
-    seen = 0
+def _moments(batches: Iterable[FrameBatch], interval_s: float) -> Iterator[Window]:
+    """One window per frame looked at; each lasts until the next one.
+
+    The frame on show when a look is due is the one taken, so a frame that is held for long, or many in a short time, count by
+    the time they are seen.
+    """
+    due_s = -math.inf
     step_s = 0.0
     last_s: float | None = None
+    size: tuple[int, int] | None = None
     for batch in batches:
+        size = size or (batch.height, batch.width)
+        if size != (batch.height, batch.width):
+            raise FrameSizeChanged
         if min(batch.height, batch.width) < _LEAST_SIDE_PX:
             continue
-        for i in range((-seen) % stride, len(batch), stride):
-            start_s = float(batch.timestamps_s[i])
+        for i, start_s in enumerate(batch.timestamps_s.tolist()):
+            if start_s < due_s:
+                continue
+            due_s = max(due_s + interval_s, start_s + 0.5 * interval_s)
             step_s = start_s - last_s if last_s is not None else step_s
             last_s = start_s
             yield _look(batch, i, start_s, start_s + step_s)
-        seen += len(batch)
 
 
 def _look(batch: FrameBatch, index: int, start_s: float, end_s: float) -> Window:

@@ -17,13 +17,17 @@ Bin = tuple[int, int]
 class Lattice:
     """The half-plane of tile frequencies (ky, kx) that one colour plane carries, in cycles per tile period.
 
-    `sync_count` bins, spread evenly over the frequencies, hold known chips; each other bin holds two payload dimensions.
+    `sync_count` bins, spread evenly over the frequencies, hold chips known beforehand; `pilot_count` of the others hold chips of
+    the key, which tell one key of many; each bin left holds two payload dimensions. Amplitudes rise with the frequency to the
+    power of `rise`.
     """
 
     name: str
     lowest: int
     highest: int
     sync_count: int
+    pilot_count: int = 0
+    rise: float = 0.0
 
     @cached_property
     def bins(self) -> tuple[Bin, ...]:
@@ -42,8 +46,15 @@ class Lattice:
     @cached_property
     def payload_indices(self) -> tuple[int, ...]:
         """Positions in `bins` of the bins that carry the payload."""
-        known = set(self.sync_indices)
+        known = {*self.sync_indices, *self.pilot_indices}
         return tuple(i for i in range(len(self.bins)) if i not in known)
+
+    @cached_property
+    def pilot_indices(self) -> tuple[int, ...]:
+        """Positions in `bins` of the bins that tell the key."""
+        known = set(self.sync_indices)
+        free = [i for i in range(len(self.bins)) if i not in known]
+        return tuple(free[((2 * i + 1) * len(free)) // (2 * self.pilot_count)] for i in range(self.pilot_count))
 
     @property
     def payload_dimensions(self) -> int:
@@ -57,7 +68,8 @@ class Scheme:
 
     The tile repeats every `period_px` luma pixels up to `reference_rows` rows and grows with the height above that, so a
     mark keeps its size relative to the picture where small periods would not survive a reduction to 480 rows.
-    Amplitudes are in 8-bit code values at strength 1.
+    Amplitudes are in 8-bit code values at strength 1. shared_sync: the sync bins are keyed by one key for all, so the place of
+    the tile is found once however many keys are tried.
     """
 
     version: int
@@ -67,6 +79,7 @@ class Scheme:
     chroma: Lattice
     luma_rms: float
     chroma_rms: float
+    shared_sync: bool = False
 
     def period_for(self, height: int) -> float:
         """Tile period in luma pixels for an output of `height` rows."""
@@ -83,4 +96,15 @@ SCHEME_1 = Scheme(
     chroma_rms=2.5,
 )
 
-SCHEMES: Mapping[int, Scheme] = MappingProxyType({SCHEME_1.version: SCHEME_1})
+SCHEME_2 = Scheme(
+    version=2,
+    period_px=128.0,
+    reference_rows=720,
+    luma=Lattice("luma", lowest=4, highest=15, sync_count=54, pilot_count=30, rise=0.5),
+    chroma=Lattice("chroma", lowest=3, highest=12, sync_count=26, pilot_count=18),
+    luma_rms=1.38,
+    chroma_rms=2.5,
+    shared_sync=True,
+)
+
+SCHEMES: Mapping[int, Scheme] = MappingProxyType({scheme.version: scheme for scheme in (SCHEME_1, SCHEME_2)})

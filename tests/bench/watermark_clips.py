@@ -87,6 +87,11 @@ def _planes(frames: np.ndarray, width: int, height: int, rate: float) -> Clip:
     )
 
 
+def packed(clip: Clip) -> bytes:
+    """The planes of every frame, one after the other, as ffmpeg's rawvideo wants them."""
+    return torch.cat([plane.flatten(1) for plane in (clip.y, clip.u, clip.v)], dim=1).numpy().tobytes()
+
+
 def through(
     clip: Clip,
     *,
@@ -98,8 +103,7 @@ def through(
 ) -> Clip:
     """The clip filtered, encoded and decoded again."""
     width, height = clip.size
-    parts = [plane.flatten(1) for plane in (clip.y, clip.u, clip.v)]
-    data = torch.cat(parts, dim=1).numpy().tobytes()
+    data = packed(clip)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         source = ["-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{width}x{height}", "-r", str(clip.rate), "-i", "pipe:0"]

@@ -9,10 +9,14 @@ import math
 import numpy as np
 import pytest
 
-from provenance.watermark import SCHEME_1, codec, derive_key
+from provenance.watermark import SCHEME_1, SCHEME_2, Embedder, Geometry, codec, derive_key
 from provenance.watermark.carrier import KeyedPlane
+from provenance.watermark.keys import KeyedScheme
 from provenance.watermark.keystream import KeyStream
+from provenance.watermark.residual import windows
+from provenance.watermark.search import pose_at
 from provenance.watermark.statistic import false_match_probability, log_evidence, log_searched, required_evidence
+from tests.bench import watermark_clips as clips
 
 KEY = bytes(range(32))
 
@@ -89,6 +93,15 @@ def test_scheme_1_has_the_published_shape() -> None:
     assert [SCHEME_1.period_for(rows) for rows in (288, 512, 720, 1080)] == [128.0, 128.0, 128.0, 192.0]
 
 
+def test_schemes_1_and_2_share_their_lattice() -> None:
+    # a place found for one is a place found for the other
+    for one, two in ((SCHEME_1.luma, SCHEME_2.luma), (SCHEME_1.chroma, SCHEME_2.chroma)):
+        assert one.bins == two.bins
+    assert SCHEME_1.period_px == SCHEME_2.period_px
+    known = (SCHEME_2.luma.sync_indices, SCHEME_2.luma.pilot_indices, SCHEME_2.luma.payload_indices)
+    assert sorted(index for part in known for index in part) == list(range(len(SCHEME_2.luma.bins)))
+
+
 def test_two_keys_spread_one_word_independently() -> None:
     word = codec.codewords([42])[0]
     one, two = (KeyedPlane.of(derive_key(KEY, name), SCHEME_1.luma).chips(word) for name in ("a", "b"))
@@ -111,6 +124,29 @@ def test_evidence_bounds_the_tail_of_random_signs() -> None:
         assert (sums >= t).mean() <= math.exp(-log_evidence(values, t))
 
 
+def test_the_bound_holds_over_many_words_at_a_relaxed_threshold() -> None:
+    # A detector in small: 32 words a key, 4,000 keys, limited heavy-tailed evidence, accepted at e^-3 instead of 1e-9.
+    generator = np.random.default_rng(11)
+    values = np.minimum(np.abs(generator.standard_t(3, size=300)), 2.0).astype(np.float32)
+    words = np.where(generator.random((32, 300)) < 0.5, -1.0, 1.0)
+    keys = np.where(generator.random((4000, 300)) < 0.5, -1.0, 1.0)
+    best = ((keys * values) @ words.T).max(axis=1)
+    accepted = sum(log_evidence(values, float(t)) >= 3.0 + math.log(32) for t in best)
+    assert 0.2 * math.exp(-3.0) / 10 < accepted / 4000 <= math.exp(-3.0)
+
+
+def test_keys_that_did_not_mark_a_clip_stay_within_the_bound() -> None:
+    batches = Embedder(KEY, 42, SCHEME_2, strength=2.0, sync_key=KEY).embed(clips.bikes(1.0).batches())
+    window = next(windows(batches, window_s=2.0, looks_per_s=6.0))
+    ids = codec.codewords(list(range(1000, 1016)))
+    accepted = 0
+    for number in range(200):
+        keyed = KeyedScheme.of("", derive_key(KEY, str(number)), SCHEME_2, KEY)
+        pose = pose_at(window, SCHEME_2, keyed, Geometry.of_scale(1.0, 1.0))
+        accepted += max(pose.evidence(word) for word in ids) >= 2.0 + math.log(16)
+    assert accepted / 200 <= math.exp(-2.0)
+
+
 def test_full_agreement_of_equal_values_is_one_bit_each() -> None:
     assert log_evidence(np.ones(100, dtype=np.float32), 100.0) == pytest.approx(100 * math.log(2.0), rel=1e-3)
 
@@ -124,5 +160,7 @@ def test_acceptance_grows_with_what_was_searched() -> None:
     free = required_evidence(log_searched(ids=None, keys=1, windows=1))
     assert free == pytest.approx(69.2, abs=0.1)
     assert required_evidence(log_searched(ids=10**6, keys=1, windows=1)) == pytest.approx(38.7, abs=0.1)
-    assert required_evidence(log_searched(ids=None, keys=100, windows=60)) == pytest.approx(free + math.log(6000))
+    assert required_evidence(log_searched(ids=None, keys=100, windows=60)) == pytest.approx(
+        free + math.log(100) + 2.0 * math.log(60)
+    )
     assert false_match_probability(free, log_searched(ids=None, keys=1, windows=1)) == pytest.approx(1e-9)

@@ -1,0 +1,160 @@
+"""Looks for our mark where it is not, for as long as it is let: no search may be accepted. A JSON line last.
+
+Run: `./dev soak watermark [--searches N]` or `python -m tests.soak.soak_watermark`. Each search is made from its number alone and
+kept under var/soak: a run that was stopped goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import interpolate
+
+from provenance.watermark import SCHEME_1, SCHEME_2, Detector, Embedder, derive_key
+from tests.bench import watermark_clips as clips
+
+JOURNAL = Path("var/soak/watermark.jsonl")
+MASTER = b"a master secret of the soak"
+SYNC_KEY = derive_key(MASTER, "sync")
+ISSUED = 20_000
+Make = Callable[[random.Random], clips.Clip]
+
+
+def plain(draw: random.Random) -> clips.Clip:
+    """A stretch of real video, cut and resized."""
+    source = draw.choice((clips.portrait, clips.carphone, clips.bikes, clips.bunny))(3.0)
+    start = draw.randrange(len(source.y) - 26)
+    part = source.cut(start, start + 25)
+    rows, columns = (2 * draw.randrange(112, min(260, side // 2) + 1) for side in part.y.shape[1:])
+    top, left = (2 * draw.randrange((side - cut) // 2 + 1) for side, cut in zip(part.y.shape[1:], (rows, columns), strict=True))
+    half = (slice(None), slice(top // 2, (top + rows) // 2), slice(left // 2, (left + columns) // 2))
+    cut = clips.Clip(part.y[:, top : top + rows, left : left + columns], part.u[half], part.v[half], part.rate)
+    return _resized(cut, draw.uniform(0.6, 1.6)) if draw.random() < 0.5 else cut
+
+
+def other_key(draw: random.Random) -> clips.Clip:
+    """Marked by a key that is not tried, with a sync key that is not ours."""
+    return _marked(plain(draw), draw, derive_key(MASTER, f"foreign sync {draw.random()}"))
+
+
+def same_sync(draw: random.Random) -> clips.Clip:
+    """Marked on this platform by a key that is not tried: the tile's place is found, and nothing more may be."""
+    return _marked(plain(draw), draw, SYNC_KEY)
+
+
+def periodic(draw: random.Random) -> clips.Clip:
+    """A random tile repeated at the mark's own period or near it, over real video: power on the lattice, signs by chance."""
+    clip = plain(draw)
+    period = draw.choice((64, 96, 128, 128, 128, 160, 192))
+    generator = torch.Generator().manual_seed(draw.randrange(2**31))
+    tile = interpolate(torch.randn((1, 1, period // 4, period // 4), generator=generator), scale_factor=4, mode="bicubic")[0, 0]
+    rows, columns = clip.y.shape[1:]
+    wall = tile.repeat(-(-rows // period), -(-columns // period))[:rows, :columns] * draw.uniform(1.0, 12.0)
+    return clips.Clip((clip.y.float() + wall).round().clamp(0, 255).byte(), clip.u, clip.v, clip.rate)
+
+
+def gratings(draw: random.Random) -> clips.Clip:
+    """Drawn patterns: gratings of whole cycles per tile, checkers, text-like blocks, on a flat ground."""
+    rows, columns = 2 * draw.randrange(128, 260), 2 * draw.randrange(128, 260)
+    y, x = torch.meshgrid(torch.arange(rows).float(), torch.arange(columns).float(), indexing="ij")
+    plane = torch.full((rows, columns), draw.uniform(60.0, 180.0))
+    for _ in range(draw.randrange(1, 40)):
+        ky, kx = draw.randrange(-15, 16), draw.randrange(-15, 16)
+        plane += draw.uniform(0.5, 10.0) * torch.cos((ky * y + kx * x) * (2.0 * torch.pi / 128.0) + draw.uniform(0.0, 6.3))
+    cell = draw.choice((8, 16, 32))
+    plane += draw.choice((0.0, 20.0)) * (((y // cell) + (x // cell)) % 2)
+    luma = plane.round().clamp(0, 255).byte()[None].repeat(12, 1, 1)
+    chroma = (luma[:, ::2, ::2] // 4 + 96).contiguous()
+    return clips.Clip(luma, chroma, chroma.clone(), 25.0)
+
+
+KINDS: Mapping[str, Make] = {
+    "plain": plain,
+    "other key": other_key,
+    "same sync": same_sync,
+    "periodic": periodic,
+    "gratings": gratings,
+}
+
+
+def _marked(clip: clips.Clip, draw: random.Random, sync_key: bytes) -> clips.Clip:
+    key = derive_key(MASTER, f"foreign {draw.random()}")
+    scheme = draw.choice((SCHEME_1, SCHEME_2, SCHEME_2))
+    embedder = Embedder(key, draw.getrandbits(64), scheme, draw.uniform(0.7, 3.0), sync_key=sync_key)
+    return clips.collect(embedder.embed(clip.batches()), clip.rate)
+
+
+def _resized(clip: clips.Clip, factor: float) -> clips.Clip:
+    rows, columns = (2 * max(64, round(side * factor / 2)) for side in clip.y.shape[1:])
+    planes = []
+    for plane, size in ((clip.y, (rows, columns)), (clip.u, (rows // 2, columns // 2)), (clip.v, (rows // 2, columns // 2))):
+        planes.append(interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0].round().byte())
+    return clips.Clip(*planes, clip.rate)
+
+
+def search(number: int, detector: Detector) -> dict[str, Any]:
+    """One search, made from its number alone."""
+    draw = random.Random(number)
+    kind = list(KINDS)[number % len(KINDS)]
+    clip = KINDS[kind](draw)
+    if draw.random() < 0.5:
+        clip = clips.through(clip, crf=draw.choice((20, 26, 32, 38)), preset="veryfast")
+    detection = detector.detect(clip.batches())
+    return {
+        "number": number,
+        "kind": kind,
+        "accepted": detection.found,
+        "log_evidence": round(detection.log_evidence, 2),
+        "required": round(detection.required_log_evidence, 2),
+        "candidates": detection.candidates,
+    }
+
+
+def our_detector() -> Detector:
+    """As in service: the keys of a year of four studios, some outputs of scheme 1, and issued ids."""
+    draw = random.Random(5)
+    keys = {name: derive_key(MASTER, name) for name in (f"studio {s}/month {m}" for s in range(4) for m in range(12))}
+    old = {name: derive_key(MASTER, name) for name in ("studio 0/before", "studio 1/before")}
+    ids = [draw.getrandbits(64) for _ in range(ISSUED)]
+    return Detector(keys, ids, sync_key=SYNC_KEY, scheme_1_keys=old)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--searches", type=int, default=5000)
+    parser.add_argument("--journal", type=Path, default=JOURNAL)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    options.journal.parent.mkdir(parents=True, exist_ok=True)
+    lines = options.journal.read_text().splitlines() if options.journal.exists() else []
+    rows = [json.loads(line) for line in lines]
+    detector = our_detector()
+    with options.journal.open("a") as journal:
+        for number in range(len(rows), options.searches):
+            rows.append(search(number, detector))
+            journal.write(json.dumps(rows[-1]) + "\n")
+            journal.flush()
+            if rows[-1]["accepted"]:
+                print(f"ACCEPTED: {rows[-1]}", flush=True)
+    print(
+        json.dumps(
+            {
+                "searches": len(rows),
+                "accepted": sum(row["accepted"] for row in rows),
+                "kinds": Counter(row["kind"] for row in rows),
+                "words_compared": sum(row["candidates"] for row in rows),
+                "nearest_nats": max((row["log_evidence"] - row["required"] for row in rows), default=None),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import imwatermark
 import numpy as np
 import torch
 
@@ -157,8 +158,6 @@ def _planes(batch: FrameBatch) -> list[YuvPlanes]:
 
 @lru_cache(maxsize=1)
 def _package() -> Any:
-    import imwatermark  # noqa: PLC0415 - takes seconds, and rivaGan loads a model
-
     imwatermark.WatermarkEncoder.loadModel()
     return imwatermark
 

@@ -1,0 +1,79 @@
+"""`job` on the command line: what became of a job that nobody waits for any more."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import load_command_class
+from django.db import connections
+from preview_material import submitted_job
+from quick_engine import NAME, quick_entry
+
+from generation.engines import ENGINES
+from generation.management.commands import job as command
+from generation.models import Job
+from generation.states import Status
+from users.models import Studio
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, NAME, quick_entry())
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    path = tmp_path / "released.mp4"
+    path.write_bytes(b"a clip")
+    return path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction has to outlive the command
+    code = 0
+    try:
+        load_command_class("generation", "job").run_from_argv(["manage.py", "job", *arguments, "--json"])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+
+
+def test_a_studios_jobs_are_listed(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submitted_job(studio, tmp_path)
+    code, answer = run(monkeypatch, capsys, "list", "--studio", studio.slug)
+    assert (code, [row["job"] for row in answer["results"]]) == (0, [str(job.pk)])
+
+
+def test_a_clip_that_a_reviewer_let_through_can_be_fetched(
+    studio: Studio, tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submitted_job(studio, tmp_path)
+
+    def ended(waited_for: Job) -> Job:
+        waited_for.status = Status.RELEASED
+        return waited_for
+
+    monkeypatch.setattr(command, "wait_for", ended)
+    monkeypatch.setattr("generation.management.commands.generate.released_file", lambda job: clip)
+    code, answer = run(monkeypatch, capsys, "fetch", str(job.pk), "--out", str(tmp_path / "mine.mp4"))
+    assert (code, (tmp_path / "mine.mp4").read_bytes()) == (0, b"a clip")
+    assert answer["output"] == str(tmp_path / "mine.mp4")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show"], ["show", str(uuid.uuid4())], ["list"], ["list", "--studio", "nobody"], ["fetch"]]
+)
+def test_what_is_missing_is_said(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, answer = run(monkeypatch, capsys, *arguments)
+    assert code == 64
+    assert "job list" in json.dumps(answer) or "--out" in json.dumps(answer)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from consent import policy, selectors
-from consent.comparison import compare, shows
+from consent.comparison import band_of_blurred, compare, long_blind, shows
 from consent.errors import ConsentError
 from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, load_engine
 from consent.faces.observed import CountedBy, ObservedFace, Side
@@ -166,7 +166,7 @@ def require_same_faces(
     """Check that the rendered frames show the people who were cleared as depicted, and nobody else. Raises ConsentRefused.
 
     Up to the review threshold counts as the same here: the still itself was matched, and animation moves the face.
-    Returns reasons for which a person has to look before release: faces that could not be matched.
+    Returns reasons for which a person has to look before release: faces that could not be matched, some of the time or ever.
     """
     if not observed:
         raise _refused([Reason("rendered_no_face", FIX["rendered_no_face"])])
@@ -317,11 +317,19 @@ def _recorded_under(observed: Sequence[ObservedFace]) -> list[UUID]:
 
 def _rendered_problem(face: ObservedFace, cleared: Sequence[Embedding], engine: FaceEngine) -> Reason | None:
     if face.embedding is None:
-        note = face.note or "no usable view"
-        return Reason("rendered_unmatchable", FIX["rendered_unmatchable"].format(face=face.name, detail=note), face.name)
-    if any(shows(face, template, engine) for template in cleared):
-        return None
-    return Reason("rendered_mismatch", FIX["rendered_mismatch"].format(face=face.name), face.name)
+        return _rendered_unmatchable(face, face.note or "no usable view")
+    shown = [template for template in cleared if shows(face, template, engine)]
+    if not shown:
+        return Reason("rendered_mismatch", FIX["rendered_mismatch"].format(face=face.name), face.name)
+    if long_blind(face):
+        return _rendered_unmatchable(face, f"for {face.blind_s:.1f} seconds no view shows who it is")
+    if not any(band_of_blurred(face, template, engine) is Band.MATCH for template in shown):
+        return _rendered_unmatchable(face, "some frames are too blurred to tell")
+    return None
+
+
+def _rendered_unmatchable(face: ObservedFace, note: str) -> Reason:
+    return Reason("rendered_unmatchable", FIX["rendered_unmatchable"].format(face=face.name, detail=note), face.name)
 
 
 def _names_without_face(named: Mapping[str, UUID], observed: Sequence[ObservedFace]) -> list[Reason]:

@@ -16,7 +16,7 @@ from consent.faces.engine import Band
 from consent.faces.observed import Side
 from consent.wording import FIX
 
-POLICY_VERSION = "2026-11-2"
+POLICY_VERSION = "2026-11-3"
 
 COMMERCIAL_PURPOSES = frozenset({"film", "advertising", "education", "news", "parody"})
 OTHER_PURPOSES = frozenset({"personal", "research", "internal_test"})

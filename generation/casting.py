@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from generation.errors import InvalidRequest
@@ -10,7 +10,7 @@ from generation.models import Asset, Job
 from media.errors import BadInput
 
 SOURCE, LEAD = "portrait", "driver"
-DRIVERS_MAX = 8
+CAST_MAX = 8  # driving files, and faces that they move
 Pair = tuple[str, str]  # a face of the source and the driving face that moves it, such as ("portrait:1", "driver2:1")
 
 
@@ -44,8 +44,10 @@ def require_castable(lead: Asset, cast: Sequence[Casting]) -> list[Casting]:
         raise InvalidRequest("A face of the portrait is cast twice; give each face one driver.")
     if cast and lead not in [member.driving for member in cast]:
         raise InvalidRequest("The leading performance moves no face; cast it for one, or leave it out.")
-    if len(drivers) > DRIVERS_MAX:
-        raise InvalidRequest(f"A job takes {DRIVERS_MAX} driving files at most; split the scene into several jobs.")
+    if max(len(drivers), len(cast)) > CAST_MAX:
+        raise InvalidRequest(
+            f"A job takes {CAST_MAX} driving files at most, and moves as many faces; split the scene into several jobs."
+        )
     return sorted(cast, key=lambda member: member.driving != lead)
 
 
@@ -71,11 +73,6 @@ def pairs_of(job: Job, source_faces: Sequence[str], driving_faces: Collection[st
 def cast_of(job: Job) -> list[Casting]:
     """What the studio asked for, to ask for it again."""
     return [Casting(part.driving, part.face, part.driver_face) for part in job.parts.select_related("driving")]
-
-
-def digests_of(inputs: Mapping[str, Asset]) -> dict[str, str]:
-    """SHA-256 of each normalised input, by its name."""
-    return {name: asset.normalised_sha256 for name, asset in inputs.items()}
 
 
 def _listed(faces: Collection[str]) -> str:

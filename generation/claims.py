@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from generation import states
@@ -135,6 +135,11 @@ def heartbeat(held: Claim) -> Iterator[Claim]:
     finally:
         stop.set()
         thread.join(timeout=5)
+
+
+def forgotten() -> QuerySet[Job]:
+    """Jobs that were left waiting for their start longer than `WAITING_JOB_DAYS`."""
+    return Job.objects.filter(WAITING, updated_at__lt=timezone.now() - timedelta(days=settings.WAITING_JOB_DAYS))
 
 
 def overdue() -> list[tuple[uuid.UUID, states.Stage]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 
@@ -10,10 +12,29 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from generation import storage
-from generation.casting import inputs_of
+from generation.casting import Pair, inputs_of
 from generation.engines.base import FaceTrack, Performance, SourceFace, Still, VideoSource
 from generation.models import Asset, Job
-from media.video import read_frames, read_still
+from media.errors import BadInput
+from media.video import read_frame, read_frames, read_still
+
+PLAN = "plan"
+PLANNED_FACTS = ("width", "height", "frame_rate", "frames", "has_audio")
+Boxes = Mapping[str, Sequence[float]]  # where each face of the source is: x0, y0, x1, y1 in pixels
+
+
+def bindings_of(inputs: Mapping[str, Asset], cast: Sequence[Pair], boxes: Boxes) -> dict[str, str]:
+    """What a decision holds for, as SHA-256 by name: each normalised input, and the plan of who moves whom, where and how fast.
+
+    Whoever can write to the database thus changes none of it behind the gate (misuse register A16).
+    """
+    plan = {
+        "cast": [list(pair) for pair in cast],
+        "boxes": {face: [float(value) + 0.0 for value in box] for face, box in boxes.items()},  # the database keeps no -0.0
+        "inputs": {name: [str(asset.kind), *(asset.facts.get(fact) for fact in PLANNED_FACTS)] for name, asset in inputs.items()},
+    }
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+    return {**{name: asset.normalised_sha256 for name, asset in inputs.items()}, PLAN: digest}
 
 
 def source_of(job: Job) -> Still | VideoSource:
@@ -29,6 +50,7 @@ def source_of(job: Job) -> Still | VideoSource:
         frame_count=facts["frames"],
         width=facts["width"],
         height=facts["height"],
+        frame_at=partial(read_frame, path),
     )
 
 
@@ -42,6 +64,8 @@ def performances_of(job: Job) -> list[Performance]:
     boxes, filmed = job.render_facts["portrait_boxes"], job.portrait.kind == Asset.Kind.VIDEO
     performances = []
     for face, driver in job.render_facts["cast"]:
+        if face not in boxes:
+            raise BadInput(f"The portrait shows no {face}; cast a face that was seen in it and submit the job again.")
         x0, y0, x1, y1 = boxes[face]
         own = track_of(face, tensors, inputs) if filmed else None
         performances.append(Performance(face=SourceFace((x0, y0, x1, y1), own), track=track_of(driver, tensors, inputs)))
@@ -49,8 +73,10 @@ def performances_of(job: Job) -> list[Performance]:
 
 
 def track_of(face: str, tensors: Mapping[str, Tensor], inputs: Mapping[str, Asset]) -> FaceTrack:
-    """One face's track out of a motion file."""
-    asset = inputs[face.partition(":")[0]]
+    """One face's track out of a motion file. Raises BadInput for a face that was not seen."""
+    asset = inputs.get(face.partition(":")[0])
+    if asset is None or f"{face}.landmarks" not in tensors:
+        raise BadInput(f"No {face} was found in the performances; cast a face that was seen and submit the job again.")
     return FaceTrack(
         landmarks=tensors[f"{face}.landmarks"],
         presence=tensors[f"{face}.presence"],

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from safetensors.numpy import load_file
 
@@ -30,6 +30,7 @@ from generation.errors import IllegalMove, RefusedByRule
 from generation.models import Asset, Job, MotionTemplate
 from generation.motion_file import Motion, MotionFacts, read_motion, write_motion
 from generation.release import require_releasable, require_unchanged
+from generation.revocation import cancel_jobs_driven_by
 from generation.states import Status
 from media.tracking.weights import DIGESTS
 from settings.keys import motion_signing_key
@@ -96,13 +97,14 @@ def _row_of(facts: MotionFacts, job: Job, sha256: str, actor: str) -> MotionTemp
 
 
 def revoke(*, template: MotionTemplate, reason: str, actor: str) -> MotionTemplate:
-    """Take a template back: no job uses it any more. Doing it again changes nothing."""
+    """Take a template back: no job uses it any more, and those under way end. Doing it again changes nothing."""
     with transaction.atomic():
         changed = MotionTemplate.objects.filter(pk=template.pk, revoked_at=None).update(
             revoked_at=timezone.now(), revoked_reason=reason[:200]
         )
         template.refresh_from_db()
         if changed:
+            cancel_jobs_driven_by(template, actor=actor)
             _log(template, "motion_template.revoked", actor, {"reason": template.revoked_reason})
     return template
 
@@ -124,10 +126,12 @@ def read(path: Path) -> Motion:
 
 
 def require_usable(asset: Asset) -> MotionTemplate:
-    """The row behind a normalised template, for its own studio. Raises RefusedByRule when there is none or it was revoked."""
-    row = MotionTemplate.objects.filter(
-        pk=asset.facts.get("template"), studio_id=asset.studio_id, sha256=asset.normalised_sha256
-    ).first()
+    """The row behind a normalised template, for its own studio. Raises RefusedByRule when there is none or it was revoked.
+
+    Inside a transaction the row stays locked until it ends, so that a revocation either comes first and is seen, or waits.
+    """
+    rows = MotionTemplate.objects.select_for_update(no_key=True) if connection.in_atomic_block else MotionTemplate.objects.all()
+    row = rows.filter(pk=asset.facts.get("template"), studio_id=asset.studio_id, sha256=asset.normalised_sha256).first()
     if row is None:
         raise RefusedByRule(
             "This motion template was not recorded by this studio, or its record is gone; record the performance again.",
@@ -136,6 +140,13 @@ def require_usable(asset: Asset) -> MotionTemplate:
     if row.revoked_at is not None:
         raise RefusedByRule("This motion template was revoked; record the performance again.", code="template_revoked")
     return row
+
+
+def require_all_usable(job: Job) -> None:
+    """Ask about every motion template that drives a job, always in the same order. Raises RefusedByRule."""
+    templates = [asset for asset in inputs_of(job).values() if asset.kind == Asset.Kind.MOTION]
+    for asset in sorted(templates, key=lambda asset: str(asset.facts.get("template"))):
+        require_usable(asset)
 
 
 def survey(asset: Asset, label: str) -> DriverSurvey:

@@ -15,12 +15,14 @@ import uuid
 from collections.abc import Callable
 
 from django.conf import settings
+from django.db import transaction
 
 from consent.gate import ConsentRefused
 from generation import dispatch, storage
-from generation.claims import Claim, claim, heartbeat, overdue, put_back
+from generation.claims import Claim, claim, forgotten, heartbeat, overdue, put_back
 from generation.errors import IllegalMove, LeaseLost, RefusedByRule
 from generation.models import Job
+from generation.services import cancel
 from generation.stages import clear, prove, render, seal
 from generation.states import FINAL, Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
@@ -99,8 +101,17 @@ def sweep() -> int:
     waiting = overdue()
     for job_id, stage in waiting:
         dispatch.send(job_id, stage)
+    _end_forgotten()
     _clear_leftovers()
     return len(waiting)
+
+
+@transaction.atomic
+def _end_forgotten() -> None:
+    """Cancel what nobody started in days: it counts among its studio's unfinished jobs, and keeps files of faces."""
+    # locked, so that whoever starts one right now comes either before or after
+    for job in forgotten().select_for_update(skip_locked=True):
+        cancel(job=job, actor=SYSTEM_ACTOR, reason="never_started", message="It was not started in time; submit its files again.")
 
 
 def _clear_leftovers() -> None:

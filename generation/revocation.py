@@ -1,17 +1,22 @@
-"""What a withdrawn consent does to jobs and outputs. The gate alone already stops release; this makes it prompt and visible."""
+"""What a withdrawn consent does to jobs and outputs, and a revoked motion template to jobs.
+
+The gate alone already stops release; this makes it prompt and visible.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 
 from audit.models import OutboxMessage
 from audit.services import deliver
 from consent.selectors import consents_by_id
 from consent.services import withdraw_consent
-from generation.models import Job
+from generation.models import Asset, Job, MotionTemplate
 from generation.states import CANCELLABLE, Status
 from generation.transitions import move
 
@@ -19,6 +24,11 @@ TOPICS = ("consent.withdrawn", "consent.suspended", "consent.expired", "consent.
 ENDED_REASON = {
     "code": "consent_ended",
     "message": "A consent behind this job has ended or is suspended; ask the person for a new one before submitting again.",
+    "face": None,
+}
+TEMPLATE_REASON = {
+    "code": "template_revoked",
+    "message": "A motion template of this job was revoked; record the performance again before submitting again.",
     "face": None,
 }
 
@@ -61,13 +71,35 @@ def cascade(*, consent_id: uuid.UUID, actor: str) -> Cascade:
     return Cascade(jobs_cancelled=cancelled, outputs_withdrawn=withdrawn)
 
 
+def cancel_jobs_driven_by(template: MotionTemplate, *, actor: str) -> int:
+    """Cancel every job under way that performs a template; clips that were released stay. Call in the revoking transaction."""
+    digest = template.sha256
+    files = Asset.objects.filter(Q(upload_sha256=digest) | Q(normalised_sha256=digest), kind=Asset.Kind.MOTION)
+    using = Job.objects.filter(Q(driving__in=files) | Q(parts__driving__in=files), status__in=CANCELLABLE)
+    jobs = _locked([*using.values_list("pk", flat=True)], CANCELLABLE)
+    for job in jobs:
+        move(
+            job_id=job.pk,
+            source=Status(job.status),
+            target=Status.CANCELLED,
+            actor=actor,
+            reasons=[TEMPLATE_REASON],
+            detail={"template": str(template.pk)},
+        )
+    return len(jobs)
+
+
 def _jobs_resting_on(consent_id: uuid.UUID) -> list[Job]:
     """The living jobs that name a consent, each locked until the transaction ends."""
     wanted = str(consent_id)
     alive = Job.objects.filter(status__in=[*CANCELLABLE, Status.RELEASED]).only("pk", "named_consents", "decision")
     named = [job.pk for job in alive if wanted in {*job.named_consents.values(), *_recorded_under(job)}]
-    # asked for their status only once they are locked: they may have gone on meanwhile
-    held = Job.objects.select_for_update().filter(pk__in=named, status__in=[*CANCELLABLE, Status.RELEASED])
+    return _locked(named, {*CANCELLABLE, Status.RELEASED})
+
+
+def _locked(job_ids: Collection[uuid.UUID], statuses: Collection[Status]) -> list[Job]:
+    """Those of the jobs that still stand so once they are locked: they may have gone on meanwhile."""
+    held = Job.objects.select_for_update().filter(pk__in=job_ids, status__in=statuses)
     return list(held.order_by("pk").only("pk", "status"))
 
 

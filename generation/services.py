@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from audit.services import record_event
-from generation import dispatch, engines, storage
+from generation import dispatch, engines, motion_templates, storage
 from generation.casting import Casting, require_castable
 from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest, TooManyJobs
 from generation.job_request import JobRequest, check_request, request_digest
@@ -194,12 +194,14 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
     """Let a parked job go on: into rendering, or to release when it was held. The gate is asked again first.
 
     reviewer: a member of staff, or None for the operator at the command line.
-    Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16).
+    Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16), consent's
+    ConsentRefused, or RefusedByRule when a motion template of the job was taken back.
     """
     actor = _reviewing_actor(job, reviewer)
     if job.status == Status.IN_REVIEW:
         with transaction.atomic():
             require_releasable(job)
+            motion_templates.require_all_usable(job)
             cleared = move(
                 job_id=job.pk,
                 source=Status.IN_REVIEW,
@@ -214,6 +216,7 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
     if job.status == Status.HELD:
         with transaction.atomic():
             require_releasable(job)
+            motion_templates.require_all_usable(job)
             return move(
                 job_id=job.pk,
                 source=Status.HELD,

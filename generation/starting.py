@@ -19,18 +19,20 @@ from generation.options import option_values, parse_options
 from generation.previews.errors import NotPreviewable
 from generation.previews.services import is_previewable
 from generation.services import submit
-from generation.states import Stage, Status
+from generation.states import FINAL, Stage, Status
 from generation.transitions import log_step
 from users.models import User
 
 STARTABLE = frozenset({Status.SUBMITTED, Status.IN_REVIEW, Status.CLEARED})
+ENDED_WITHOUT_CLIP = FINAL - {Status.RELEASED}
 
 
 def start_job(*, job: Job, actor: str, options: Mapping[str, Any] | None = None) -> Job:
     """Send a waiting job on, with other options if any are given; one that is not cleared yet goes on once it is.
 
     Whom it shows and what for was decided and stays; options move only what was cleared. Starting it twice is starting it
-    once. Raises InvalidRequest, or IllegalMove for a job that has gone on or ended.
+    once, with the same options or none. Raises InvalidRequest, or IllegalMove for a job that ended without a clip or was
+    started with other options.
     """
     changes: dict[str, Any] = {} if options is None else {"options": option_values(parse_options(options))}
     with transaction.atomic():
@@ -41,20 +43,30 @@ def start_job(*, job: Job, actor: str, options: Mapping[str, Any] | None = None)
             log_step(job=current, source=current.status, actor=actor, detail={"started": True, **changes})
             if current.status == Status.CLEARED:
                 dispatch.enqueue_after_commit(job.pk, Stage.RENDER)
-        elif current.status not in STARTABLE | {Status.RENDERING}:
-            raise IllegalMove(f"A job that is {current.status} cannot be started; submit it again.")
+        else:
+            _require_started_so(current, changes)
     return current
 
 
+def _require_started_so(job: Job, changes: Mapping[str, Any]) -> None:
+    going = job.status in STARTABLE | {Status.RENDERING}
+    was_started = job.status not in ENDED_WITHOUT_CLIP and job.events.filter(detail__started=True).exists()
+    if job.waits_for_start or not (going or was_started):
+        raise IllegalMove(f"A job that is {job.status} cannot be started; submit it again.")
+    if changes.get("options", job.options) != job.options:
+        raise IllegalMove("This job was started with other settings; make another clip with these.")
+
+
 def make_again(*, job: Job, options: Mapping[str, Any], actor: str, user: User | None = None) -> Job:
-    """A new job of the same inputs, people and purpose with other options; the gate is asked anew. Twice makes one job.
+    """A new job of the same inputs, people and purpose with other options; the gate is asked anew.
+
+    Twice makes one job, unless the first ended without a clip: then it is tried again.
 
     Raises NotPreviewable for a job whose settings cannot be tried, and what `submit` raises.
     """
     if not is_previewable(job):
         raise NotPreviewable(f"A job that is {job.status} has no settings to try; submit its files again.")
     values = option_values(parse_options(options))
-    digest = hashlib.sha256(json.dumps([str(job.pk), values], sort_keys=True).encode()).hexdigest()
     return submit(
         studio=job.studio,
         portrait=job.portrait,
@@ -71,5 +83,12 @@ def make_again(*, job: Job, options: Mapping[str, Any], actor: str, user: User |
         cast=cast_of(job),
         actor=actor,
         user=user,
-        idempotency_key=f"again-{digest}",
+        idempotency_key=_key_of_again(job, values),
     )
+
+
+def _key_of_again(job: Job, values: Mapping[str, Any]) -> str:
+    """The same for the same settings, and another once a job made with them ended without a clip."""
+    digest = hashlib.sha256(json.dumps([str(job.pk), values], sort_keys=True).encode()).hexdigest()
+    earlier = Job.objects.filter(studio=job.studio, idempotency_key__startswith=f"again-{digest}")
+    return f"again-{digest}-{earlier.filter(status__in=ENDED_WITHOUT_CLIP).count()}"

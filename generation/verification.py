@@ -29,13 +29,15 @@ def verify_file(path: Path) -> dict[str, Any]:
 
 
 def standing(job_id: uuid.UUID, *, preview: bool = False) -> dict[str, Any]:
-    """Consent and availability of a job's output, or of its previews, now: `released`, `withdrawn` or `never_released`.
+    """Consent and availability of a job's output, or of previews, now: `released`, `withdrawn` or `never_released`.
 
-    Without its job an output counts as withdrawn, its consent as ended.
+    Without its job an output counts as withdrawn. Its consent then counts as ended, as that of previews does, which are no one
+    job's: nobody consented to showing them.
     """
     job = Job.objects.filter(pk=job_id).first()
     if job is None or not job.decision:
-        return {"consent": {"state": "ended", "since": None}, "availability": "withdrawn"}
+        gone = "never_released" if preview else "withdrawn"
+        return {"consent": {"state": "ended", "since": None}, "availability": gone}
     state, since = public_standing(decision_snapshot=job.decision, now=timezone.now())
     released = "released" if job.status == Status.RELEASED else "withdrawn"
     availability = "never_released" if preview else released

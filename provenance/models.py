@@ -12,8 +12,9 @@ from django.utils import timezone
 class Record(models.Model):
     """One output: reserved with its watermark id before rendering, sealed once with everything that proves it.
 
-    The previews of a job share a record of their own, which is never sealed. The database refuses a change of what was
-    reserved, a second sealing and removal (`0002_append_only`, `0003_previews_have_records`).
+    The previews of a studio in one month share a record of their own, which is never sealed; its `job_id` is no job's.
+    The database refuses a change of what was reserved, a second sealing and removal (`0002_append_only`,
+    `0003_previews_have_records`).
     """
 
     class Kind(models.TextChoices):

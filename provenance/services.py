@@ -55,9 +55,10 @@ def reserve_record(
     studio_public_name: str | None = None,
     kind: str = Record.Kind.OUTPUT,
 ) -> Record:
-    """The record of a job, or of its previews, with its random 64-bit watermark id; the same one at every call for that job.
+    """The record of a job, or of a month's previews, with its random 64-bit watermark id; the same one at every call for it.
 
-    A restarted job must go on with the id it had, or two outputs of it could exist.
+    A restarted job must go on with the id it had, or two outputs of it could exist. job_id: for previews, what their caller
+    derived from studio and month.
     """
     with transaction.atomic():
         record, created = Record.objects.get_or_create(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ NOSE_TIP = 1
 CHIP_PX = 96
 MIN_INTER_OCULAR_PX = 20.0
 MIN_SHARPNESS = 12.0
+FAINT_SHARPNESS = 1.0  # below it, in a fade from black or far out of focus, a face is unlike its own person too
 MAX_TURN = 0.62
 GOOD_INTER_OCULAR_PX = 60.0
 GOOD_SHARPNESS = 150.0
@@ -53,6 +54,11 @@ class Quality:
     def matchable(self) -> bool:
         """Whether an embedding of this view can be trusted."""
         return not self.note
+
+    @property
+    def only_blurred(self) -> bool:
+        """Whether nothing but blur keeps the view from being matched: it vouches for nobody, and can still contradict."""
+        return FAINT_SHARPNESS <= self.sharpness < MIN_SHARPNESS and replace(self, sharpness=MIN_SHARPNESS).matchable
 
 
 def inter_ocular_px(landmarks: NDArray[np.float32]) -> float:

@@ -94,7 +94,7 @@ def survey_driver(
     groups = join(list(pieces.values()), engine, side)
     named = {f"{label or side}:{number}": group for number, group in enumerate(groups, start=1)}
     return DriverSurvey(
-        faces=tuple(face_of(group, name, side) for name, group in named.items()),
+        faces=tuple(face_of(group, name, side, frame_rate) for name, group in named.items()),
         tracks={name: arrays_of(group, window.count) for name, group in named.items()},
         frame_count=window.count,
         frame_rate=frame_rate,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ class Piece:
     presence: list[float] = field(default_factory=list)
     sampled_at: list[int] = field(default_factory=list)
     samples: list[Embedding] = field(default_factory=list, repr=False)
+    blurred: list[Embedding] = field(default_factory=list, repr=False)  # of views too blurred to vouch
     box: Box = (0.0, 0.0, 0.0, 0.0)
     inter_ocular_px: float = 0.0
     note: str = ""
@@ -74,6 +76,8 @@ class Piece:
         self.inter_ocular_px = max(self.inter_ocular_px, quality.inter_ocular_px)
         if not quality.matchable:
             self.note = self.note or quality.note
+            if quality.only_blurred:
+                self.blurred.append(self.engine.embed(image, landmarks))
             return False
         self.samples.append(self.engine.embed(image, landmarks))
         self.sampled_at.append(index)
@@ -134,6 +138,12 @@ class Group:
         return tuple(at for piece in self.pieces for at in piece.sampled_at)
 
     @property
+    def blurred(self) -> NDArray[np.float64] | None:
+        """The embeddings (B, D) of the views of all pieces that are too blurred to vouch, None without any."""
+        views = [view for piece in self.pieces for view in piece.blurred]
+        return np.stack(views) if views else None
+
+    @property
     def frames(self) -> list[int]:
         """Every frame that shows the person, in order."""
         return sorted(index for piece in self.pieces for index in piece.frames)
@@ -149,6 +159,11 @@ class Group:
             run = 0 if frame in looked else run + 1
             longest = max(longest, run)
         return longest
+
+    def blind_s(self, side: Side, frame_rate: Fraction) -> float:
+        """How long that run lasts; none when it is no longer than what lies between two regular looks."""
+        blind = self.blind_frames(side)
+        return float(blind / frame_rate) if blind >= SAMPLE_EVERY_FRAMES else 0.0
 
 
 def join(pieces: list[Piece], engine: FaceEngine, side: Side = Side.DRIVER) -> list[Group]:
@@ -202,8 +217,8 @@ def _beneath(piece: Piece, groups: list[Group]) -> Group | None:
     return None
 
 
-def face_of(group: Group, name: str, side: Side) -> ObservedFace:
-    """Return what is reported of a person."""
+def face_of(group: Group, name: str, side: Side, frame_rate: Fraction) -> ObservedFace:
+    """Return what is reported of a person in a clip of `frame_rate` frames per second."""
     largest = max(group.pieces, key=lambda piece: area(piece.box))
     samples = [sample for piece in group.pieces for sample in piece.samples]
     frames = group.frames
@@ -214,10 +229,11 @@ def face_of(group: Group, name: str, side: Side) -> ObservedFace:
         embedding=group.mean,
         samples=np.stack(samples) if samples else None,
         sampled_at=group.sampled_at,
+        blurred=group.blurred,
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),
-        blind_frames=group.blind_frames(side),
+        blind_s=group.blind_s(side, frame_rate),
         unvouched_frames=sum(len(set(group.counted(piece, side)) - piece.vouched) for piece in group.pieces),
         inter_ocular_px=max(piece.inter_ocular_px for piece in group.pieces),
         note="" if samples else next((piece.note for piece in group.pieces if piece.note), "no usable view"),

@@ -70,13 +70,17 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class VideoSource:
-    """A video whose faces are to be re-performed: opens a fresh frame stream at each call. Its rate is the output's."""
+    """A video whose faces are to be re-performed: `frames` opens a fresh frame stream at each call. Its rate is the output's.
+
+    frame_at: one frame by its index, uint8 (H, W, 3), without reading those before; for engines that show single frames.
+    """
 
     frames: Callable[[], FrameStream]
     frame_rate: Fraction
     frame_count: int
     width: int
     height: int
+    frame_at: Callable[[int], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,17 @@ class PreviewQuotaUsed(GenerationError):
     code = "too_many_previews"
     permanent = False
 
+    said = "This studio has had its {limit} previews of today; go on tomorrow (UTC), or make the clip."
+
     def __init__(self, limit: int, retry_after_s: int) -> None:
-        super().__init__(f"This studio has had its {limit} previews of today; go on tomorrow (UTC), or make the clip.")
+        super().__init__(self.said.format(limit=limit))
         self.retry_after_s = retry_after_s
+
+
+class PreviewPairsUsed(PreviewQuotaUsed):
+    """The studio has previewed as many pairs of portrait and performance as it may today."""
+
+    said = "This studio has previewed {limit} pairs of portrait and performance today; go on with one of them, or tomorrow (UTC)."
 
 
 class PreviewRefused(GenerationError):

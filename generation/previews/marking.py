@@ -1,7 +1,8 @@
 """What makes a preview useless as a product: small, crossed all over by a visible mark, and carrying an invisible one. Pure.
 
-The visible mark lies in the same place for all previews of one pair of inputs: if it moved, a median over a few previews would
-show what is beneath it. Where it lies is keyed, so that nobody computes it; no line of it can be cropped away, as there are many.
+The visible mark lies in one place for all previews of a studio, measured from the face and in the face's own size: if it moved
+with the inputs, a median over a few previews would show what is beneath it. Padding, cropping and scaling a portrait take it
+along; turning a portrait does not. It is half transparent, so it warns and spoils; what is meant to survive is the watermark.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from provenance.watermark import Embedder
 LONG_SIDE_PX = 256
 SHORT_SIDE_PX = 96  # the watermark needs as much; a panorama gets bars
 TEXT = "PREVIEW - AI generated"
-TEXT_PX = 13
-LINE_PITCH_PX = 26  # two or more lines cross a face of 64 px, the smallest that is animated
+LINE_PITCH_PX = 18.0  # and up to twice that: the face's height, halved or doubled until it fits
+DRAWN_PITCH_PX, TEXT_PX = 26, 13  # before they are brought to that pitch
 SLANT_DEGREES = (24.0, 36.0)
 LIGHT, DARK = 0.5, 0.42  # opacity of the letters and of their outline
 STRENGTH = 2.0  # of the watermark: one still of 256 px is read back with four times the evidence needed; it may be seen here
@@ -39,6 +40,21 @@ class VisibleMark:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where the face is that the text is measured from, in shares of the picture's long side.
+
+    across, down: of its middle from the picture's; height: of its box.
+    """
+
+    across: float = 0.0
+    down: float = 0.0
+    height: float = 0.45
+
+
+IN_THE_MIDDLE = Anchor()
+
+
+@dataclass(frozen=True, slots=True)
 class Secrets:
     """The keys of one mark: where the text lies, and the watermark with its payload."""
 
@@ -47,10 +63,10 @@ class Secrets:
     payload: int
 
 
-def finished(frame: Tensor, secrets: Secrets) -> bytes:
+def finished(frame: Tensor, secrets: Secrets, anchor: Anchor = IN_THE_MIDDLE) -> bytes:
     """An engine's frame, uint8 RGB (H, W, 3), as the PNG that may be shown: reduced, crossed by the text, watermarked."""
     small = reduced(frame)
-    crossed = burnt_in(small, visible_mark(small.shape[1], small.shape[0], secrets.placement))
+    crossed = burnt_in(small, visible_mark(small.shape[1], small.shape[0], secrets.placement, anchor))
     return encoded(watermarked(crossed, secrets))
 
 
@@ -68,21 +84,38 @@ def reduced(frame: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def visible_mark(width: int, height: int, placement: bytes) -> VisibleMark:
+def visible_mark(width: int, height: int, placement: bytes, anchor: Anchor = IN_THE_MIDDLE) -> VisibleMark:
     """Slanted lines of the text over all of a picture. `placement`: secret bytes that choose slant and offset."""
     slant, down, across = (byte / 255 for byte in hmac.digest(placement, b"previews/visible mark", "sha256")[:3])
-    line, period = _line()
-    side = int(np.hypot(width, height)) + 4 * LINE_PITCH_PX
-    image = Image.new("LA", (side, side), (0, 0))
-    for number, top in enumerate(range(0, side, LINE_PITCH_PX)):
-        # each line is shifted against the one above, so that no column is left without letters
-        start = int(period * ((0.37 * number + across) % 1))
-        for left in range(-start, side, period):
-            image.paste(line, (left, top))
-    turned = image.rotate(SLANT_DEGREES[0] + slant * (SLANT_DEGREES[1] - SLANT_DEGREES[0]), Image.Resampling.BICUBIC)
-    x0, y0 = (side - width) // 2, (side - height) // 2 + round(down * LINE_PITCH_PX)
-    cut = np.asarray(turned.crop((x0, y0, x0 + width, y0 + height)), dtype=np.float32)
+    long_side = max(width, height)
+    scale = _pitch_for(anchor.height * long_side) / DRAWN_PITCH_PX
+    middle = int(np.hypot(width, height) / scale) + 2 * DRAWN_PITCH_PX  # of lines that reach all of it from any anchor in it
+    x, y = width / 2 + anchor.across * long_side, height / 2 + anchor.down * long_side
+    turn = np.radians(SLANT_DEGREES[0] + slant * (SLANT_DEGREES[1] - SLANT_DEGREES[0]))
+    cos, sin = float(np.cos(turn)) / scale, float(np.sin(turn)) / scale
+    place = (cos, -sin, middle - cos * x + sin * y, sin, cos, middle - sin * x - cos * y)
+    shown = _lines(middle, down, across).transform((width, height), Image.Transform.AFFINE, place, Image.Resampling.BICUBIC)
+    cut = np.asarray(shown, dtype=np.float32)
     return VisibleMark(torch.from_numpy(cut[..., :1].copy()), torch.from_numpy(cut[..., 1:].copy() / 255))
+
+
+def _pitch_for(face_px: float) -> float:
+    """Pixels from line to line: the face's height over a power of two, so that only octaves of its size change the pattern."""
+    face_px = max(face_px, 1.0)
+    return float(face_px / 2 ** np.floor(np.log2(face_px / LINE_PITCH_PX)))
+
+
+def _lines(middle: int, down: float, across: float) -> Image.Image:
+    """The text on a canvas of 2 * middle pixels a side, laid out from its middle. down, across: shares of a line to start at."""
+    line, period = _line()
+    canvas = Image.new("LA", (2 * middle, 2 * middle), (0, 0))
+    reach = middle // DRAWN_PITCH_PX + 1
+    for number in range(-reach, reach):
+        # each line is shifted against the one above, so that no column is left without letters
+        start = middle + int(period * ((0.37 * number + across) % 1)) - period * (1 + middle // period)
+        for left in range(start, 2 * middle, period):
+            canvas.paste(line, (left, middle + round((number + down) * DRAWN_PITCH_PX)))
+    return canvas
 
 
 def _line() -> tuple[Image.Image, int]:

@@ -1,7 +1,8 @@
 """Renders in a child process of its own: the site goes on when an engine is slow, hungry or broken. Pure.
 
-One child, one frame at a time, each within a deadline; who finds too many waiting is sent away. The child ends by itself when
-nobody asked for a while, and with its parent.
+One child, one frame at a time, each within a deadline; who finds too many waiting is sent away, and so is a studio that has its
+share of the places. A scene that took too long is not tried again for a while: giving it up ends the child, and with it what the
+child had prepared for others. The child ends by itself when nobody asked for a while, and with its parent.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import pickle
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,8 @@ from media.errors import CountersignError
 IDLE_S = 300.0
 NICENESS = 5  # a page comes before a preview
 WAITING_MAX = 8
+SHARE_MAX = 2  # of these places, for one studio: one at work, one behind it
+SPOILT_S = 30.0
 KILL_WAIT_S = 5.0
 
 
@@ -53,12 +57,16 @@ class RendererProcess:
     def __init__(self, *, wait_s: float, deadline_s: float) -> None:
         self._wait_s, self._deadline_s = wait_s, deadline_s
         self._places, self._turn = BoundedSemaphore(WAITING_MAX), Lock()
+        self._held: Counter[str] = Counter()  # places by studio
+        self._counting = Lock()
+        self._spoilt: dict[SceneKey, float] = {}  # when each may be tried again
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
 
     def frame(self, key: SceneKey, scene: Callable[[], Scene], options: Options, at_s: float) -> Tensor:
         """See `SceneRenderer.frame`. Raises PreviewBusy, PreviewFailed or PreviewRefused."""
-        with self._queued():
+        self._require_unspoilt(key)
+        with self._shared(key[0]), self._queued():
             header, pixels = self._attempt(Ask(key, options, at_s), scene)
         if header["kind"] == "refused":
             raise PreviewRefused(str(header["message"]))
@@ -72,6 +80,23 @@ class RendererProcess:
             self._process.kill()
             self._process.join(KILL_WAIT_S)
         self._process = self._connection = None
+
+    def _require_unspoilt(self, key: SceneKey) -> None:
+        now = time.monotonic()
+        if self._spoilt.get(key, now) > now:
+            raise PreviewFailed
+
+    @contextmanager
+    def _shared(self, studio: str) -> Iterator[None]:
+        with self._counting:
+            if self._held[studio] >= SHARE_MAX:
+                raise PreviewBusy
+            self._held[studio] += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._held -= Counter({studio: 1})  # forgets whoever holds none
 
     @contextmanager
     def _queued(self) -> Iterator[None]:
@@ -93,11 +118,17 @@ class RendererProcess:
             answer = self._exchange(ask, scene)
             in_step = True
         except (EOFError, OSError) as error:  # it died, or took too long
+            if isinstance(error, TimeoutError):
+                self._remember(ask.key)
             raise PreviewFailed from error
         finally:
             if not in_step:
                 self.stop()
         return answer
+
+    def _remember(self, key: SceneKey) -> None:
+        now = time.monotonic()
+        self._spoilt = {spoilt: until for spoilt, until in self._spoilt.items() if until > now} | {key: now + SPOILT_S}
 
     def _exchange(self, ask: Ask, scene: Callable[[], Scene]) -> tuple[Header, bytes]:
         deadline = time.monotonic() + self._deadline_s

@@ -13,7 +13,7 @@ from generation.engines.base import Animator, Options, OutputShape, Performance,
 from generation.previews.marking import reduced
 
 SCENES_KEPT = 2
-SceneKey = tuple[str, ...]
+SceneKey = tuple[str, ...]  # first the studio
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from audit.services import record_event
@@ -17,11 +19,11 @@ from generation.cleared import output_rate
 from generation.errors import InvalidRequest
 from generation.models import Job, Preview
 from generation.options import option_values, parse_options
-from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
+from generation.previews.errors import NotPreviewable, PreviewPairsUsed, PreviewQuotaUsed
 from generation.previews.marking import Secrets, finished
 from generation.previews.moments import moments
 from generation.previews.process import RendererProcess
-from generation.previews.scene import scene_key, scene_of
+from generation.previews.scene import anchor_of, scene_key, scene_of
 from generation.stages.render import require_inputs_stand
 from generation.states import Status
 from provenance.models import Record
@@ -53,14 +55,14 @@ def moments_of(job: Job) -> tuple[float, ...]:
     """The moments of a job that may be previewed, in seconds; none before its inputs were looked at."""
     if not job.frames_total:
         return ()
-    return moments(float(job.frames_total / output_rate(job)), _key(job.studio, job.driving.normalised_sha256))
+    return moments(float(job.frames_total / output_rate(job)), _key(job.studio))
 
 
 def preview(*, job: Job, options: Mapping[str, Any], moment: int, actor: str) -> Picture:
     """The job's frame at one of its moments (counted from 0), had it been made with these options.
 
-    Raises InvalidRequest, NotPreviewable, PreviewQuotaUsed, PreviewBusy, PreviewFailed, an engine's error, and what the gate
-    raises: consent's ConsentRefused, ArtefactChanged.
+    Raises InvalidRequest, NotPreviewable, PreviewQuotaUsed, PreviewPairsUsed, PreviewBusy, PreviewFailed, an engine's error, and
+    what the gate raises: consent's ConsentRefused, ArtefactChanged.
     """
     asked = parse_options(options)
     _require_previewable(job)
@@ -70,12 +72,9 @@ def preview(*, job: Job, options: Mapping[str, Any], moment: int, actor: str) ->
     require_inputs_stand(job)
     row, record = _written_down(job, option_values(asked), known[moment], actor)
     frame = RENDERER.frame(scene_key(job, asked.shape), lambda: scene_of(job, asked.shape), asked.performance, known[moment])
-    secrets = Secrets(
-        placement=_key(job.studio, job.portrait.normalised_sha256),
-        watermark_key=watermark_key(record.key_name),
-        payload=watermark_payload(record),
-    )
-    return Picture(finished(frame, secrets), row)
+    _require_still_standing(job.pk)
+    secrets = Secrets(_key(job.studio), watermark_key(record.key_name), watermark_payload(record))
+    return Picture(finished(frame, secrets, anchor_of(job, asked.shape)), row)
 
 
 def previews_left(studio: Studio) -> int:
@@ -88,21 +87,36 @@ def _require_previewable(job: Job) -> None:
         raise NotPreviewable(f"A job that is {job.status} has no previews; wait until it is cleared, or submit it again.")
 
 
-def _key(studio: Studio, context: str) -> bytes:
-    """What chooses moments and places for one input: secret, and the same for every job of the studio with that input."""
-    return hmac.digest(watermark_key(f"{studio.pk}/previews"), context.encode(), "sha256")
+def _require_still_standing(job_id: uuid.UUID) -> None:
+    """Ask once more, of the rows as they are now: making the frame took time, and a consent may have ended meanwhile."""
+    job = Job.objects.select_related("studio", "portrait", "driving").get(pk=job_id)
+    _require_previewable(job)
+    require_inputs_stand(job)
+
+
+def _key(studio: Studio) -> bytes:
+    """What chooses moments and places: secret, and the same for all inputs. Were it not, changing them would move the marks."""
+    return hmac.digest(watermark_key(f"{studio.pk}/previews"), b"moments and places", "sha256")
+
+
+def month_of_previews(studio_id: uuid.UUID, now: datetime) -> uuid.UUID:
+    """What stands for the job in the record of all previews of a studio and month.
+
+    They share one watermark id: averaging pictures of many jobs would weaken marks that differ, and strengthens this one. Which
+    job a preview was of is known from the `Preview` rows.
+    """
+    return uuid.uuid5(studio_id, f"previews/{now:%Y-%m}")
 
 
 @transaction.atomic
 def _written_down(job: Job, options: dict[str, Any], at_s: float, actor: str) -> tuple[Preview, Record]:
-    """Count the preview, or raise PreviewQuotaUsed. Before it is made: whoever asks too much also costs too much."""
+    """Count the preview, or raise PreviewQuotaUsed or PreviewPairsUsed. Before it is made: it is asking that costs."""
     # one request of a studio at a time: the quota cannot be passed twice
     Studio.objects.select_for_update(no_key=True).get(pk=job.studio_id)
-    now, limit = timezone.now(), settings.REQUEST_LIMITS.previews_per_day
-    if _taken_today(job.studio, now) >= limit:
-        raise PreviewQuotaUsed(limit, _seconds_to_midnight(now))
+    now = timezone.now()
+    _require_quota(job, now)
     record = reserve_record(
-        job_id=job.pk,
+        job_id=month_of_previews(job.studio_id, now),
         studio_id=job.studio_id,
         kind=Record.Kind.PREVIEW,
         scheme=SCHEME_1.version,
@@ -124,9 +138,24 @@ def _written_down(job: Job, options: dict[str, Any], at_s: float, actor: str) ->
     return row, record
 
 
-def _taken_today(studio: Studio, now: datetime) -> int:
+def _require_quota(job: Job, now: datetime) -> None:
+    """Raise PreviewQuotaUsed, or PreviewPairsUsed: many nearly equal inputs are how marks are averaged and frames collected."""
+    limits = settings.REQUEST_LIMITS
+    if _taken_today(job.studio, now) >= limits.previews_per_day:
+        raise PreviewQuotaUsed(limits.previews_per_day, _seconds_to_midnight(now))
+    digests = _of_today(job.studio, now).values_list("job__portrait__normalised_sha256", "job__motion_sha256")
+    pairs = set(digests.distinct())
+    if (job.portrait.normalised_sha256, job.motion_sha256) not in pairs and len(pairs) >= limits.preview_pairs_per_day:
+        raise PreviewPairsUsed(limits.preview_pairs_per_day, _seconds_to_midnight(now))
+
+
+def _of_today(studio: Studio, now: datetime) -> QuerySet[Preview]:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    return Preview.objects.filter(studio=studio, created_at__gte=midnight).count()
+    return Preview.objects.filter(studio=studio, created_at__gte=midnight).order_by()
+
+
+def _taken_today(studio: Studio, now: datetime) -> int:
+    return _of_today(studio, now).count()
 
 
 def _seconds_to_midnight(now: datetime) -> int:

@@ -1,7 +1,8 @@
 """CLEAR: the inputs become the exact pixels that will be rendered, every face in them is looked at, and the gate is asked.
 
-The decision is bound to the SHA-256 of every normalised file (misuse register A3). Of drivers, and of a source that is a video,
-only the landmarks of the faces that were looked at go on: the renderer never sees any other motion.
+The decision is bound to the SHA-256 of every normalised file and of the plan of who moves whom (misuse register A3). Of drivers,
+and of a source that is a video, only the landmarks of the faces that were looked at go on: the renderer never sees any other
+motion.
 """
 
 from __future__ import annotations
@@ -24,13 +25,21 @@ from consent.faces.survey import survey_driver, survey_still
 from consent.policy import COMMERCIAL_PURPOSES, Reason, Verdict
 from consent.wording import FIX
 from generation import dispatch, engines, motion_templates, screening, storage
-from generation.casting import SOURCE, Pair, digests_of, inputs_of, pairs_of
+from generation.casting import SOURCE, Pair, inputs_of, pairs_of
 from generation.claims import Claim
-from generation.cleared import output_frames, track_of
-from generation.engines.base import FaceTrack, UnusablePerformance, UnusableSource
+from generation.cleared import Boxes, bindings_of, output_frames, track_of
+from generation.engines.base import (
+    MAX_OUTPUT_SIDE_PX,
+    FaceTrack,
+    Framing,
+    OutputShape,
+    UnusablePerformance,
+    UnusableSource,
+)
 from generation.engines.tracks import require_usable
 from generation.errors import RefusedByRule
 from generation.models import Asset, Job
+from generation.options import parse_options
 from generation.stages.intake import normalise_input
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
@@ -40,6 +49,7 @@ from media.digests import file_sha256
 from media.errors import BadInput
 from media.frames import FrameStream
 from media.video import prefetch, read_frames, read_still
+from provenance.watermark.embedder import SMALLEST_SIDE_PX
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,10 @@ class Sighting:
             for part, values in (("landmarks", track.landmarks), ("presence", track.presence))
         }
 
+    def boxes(self) -> Boxes:
+        """Where the faces of the source are, in pixels."""
+        return {face.name: [round(value, 1) for value in face.box] for face in self.faces if face.side is Side.PORTRAIT}
+
 
 def run(held: Claim) -> Job:
     """Normalise, survey, decide. Raises BadInput, an EngineError, RefusedByRule, or consent's ConsentRefused."""
@@ -66,6 +80,7 @@ def run(held: Claim) -> Job:
     for name, asset in inputs.items():
         normalise_input(name, asset)
         held.check()
+    _require_markable(inputs[SOURCE], parse_options(job.options).shape)
     seen = _look(held, inputs)
     cast = pairs_of(job, _usable_faces(seen), seen.tracks)
     named = _named_consents(job, seen.faces)
@@ -77,7 +92,7 @@ def run(held: Claim) -> Job:
         named=named,
         observed=seen.faces,
         extra_reasons=_refusals_beyond_faces(inputs),
-        inputs=digests_of(inputs),
+        inputs=bindings_of(inputs, cast, seen.boxes()),
     )
     # kept whatever is decided: a studio sees which consents were proposed, and which face lacks one
     Job.objects.filter(pk=job.pk, lease_token=held.token).update(named_consents=_as_text(named))
@@ -99,6 +114,20 @@ def _require_licence(job: Job) -> None:
     if job.purpose in COMMERCIAL_PURPOSES and not licence.commercial_use:
         raise RefusedByRule(
             f"The licence of engine {job.engine} forbids commercial use; choose another engine.", code="licence_non_commercial"
+        )
+
+
+def _require_markable(source: Asset, shape: OutputShape) -> None:
+    """Raise BadInput for a portrait whose clip would be too small for the watermark, before anything is looked at."""
+    if shape.short_side is not None:  # every size that can be asked for is large enough
+        return
+    sides = (source.facts["width"], source.facts["height"])
+    # of a crop the square around the faces counts, which no limit scales down
+    scale = min(1.0, MAX_OUTPUT_SIDE_PX / max(sides)) if shape.framing is Framing.FULL else 1.0
+    if min(sides) * scale < SMALLEST_SIDE_PX:
+        raise BadInput(
+            f"Portrait: its clip would be {min(sides) * scale:.0f} pixels on the short side and at least {SMALLEST_SIDE_PX} are "
+            "needed; use a larger or less narrow picture, or choose a short_side."
         )
 
 
@@ -204,7 +233,6 @@ def _finish(
     _require_performances(driving)
     motion = storage.motion_file(job.pk, job.attempt)
     save_file(tensors, motion)
-    boxes = {face.name: [round(value, 1) for value in face.box] for face in seen.faces if face.side is Side.PORTRAIT}
     reasons = [*assessment.decision.reasons, *screening.reasons_for_review(job)]
     # by the verdict, not by its reasons alone: a review that forgot to say why must not clear a job
     cleared = assessment.outcome is Verdict.ALLOW and not reasons
@@ -223,7 +251,7 @@ def _finish(
             motion_sha256=file_sha256(motion),
             render_facts={
                 "motion_path": storage.relative(motion),
-                "portrait_boxes": boxes,
+                "portrait_boxes": seen.boxes(),
                 "cast": cast,
                 "warnings": bridged(driving),
             },

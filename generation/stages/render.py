@@ -13,9 +13,9 @@ from django.db import transaction
 from consent import gate
 from consent.policy import Decision
 from generation import dispatch, engines, motion_templates, storage
-from generation.casting import digests_of, inputs_of
+from generation.casting import inputs_of
 from generation.claims import Claim
-from generation.cleared import output_rate, performances_of, source_of
+from generation.cleared import bindings_of, output_rate, performances_of, source_of
 from generation.engines.base import Animator
 from generation.labels import burn_in
 from generation.models import Asset, Job
@@ -71,15 +71,16 @@ def run(held: Claim) -> Job:
 
 
 def require_inputs_stand(job: Job) -> Decision:
-    """The consents still stand, no motion template was taken back, and every input and the motion are those that the gate decided
-    on. Returns today's decision.
+    """The consents still stand, no motion template was taken back, and every input, the motion and the plan of who moves whom are
+    those that the gate decided on. Returns today's decision.
     """
     decision, inputs = require_releasable(job), inputs_of(job)
     for name, asset in inputs.items():
         require_unchanged(asset.normalised_path, asset.normalised_sha256, f"normalised {name}")
         if asset.kind == Asset.Kind.MOTION:
             motion_templates.require_usable(asset)
-    gate.require_same_files(decision_snapshot=job.decision or {}, inputs=digests_of(inputs))
+    planned = bindings_of(inputs, job.render_facts["cast"], job.render_facts["portrait_boxes"])
+    gate.require_same_files(decision_snapshot=job.decision or {}, inputs=planned)
     require_unchanged(job.render_facts["motion_path"], job.motion_sha256, "cleared motion")
     return decision
 

@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 
 from consent.selectors import consents_of_decision
-from generation import screening, storage
+from generation import motion_templates, screening, storage
 from generation.casting import inputs_of
 from generation.claims import Claim
 from generation.errors import ArtefactChanged, RefusedByRule, SignerOnly, WeakWatermark
@@ -149,9 +149,11 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
     output = storage.output_file(job.pk, job.attempt)
     sealed.path.replace(output)
     holds = [*job.hold_reasons, *(reason.as_dict() for reason in screening.reasons_to_hold(job))]
-    # in this order: consents, the job, the record. Everybody locks rows before the audit log, or two could wait for each other
+    # in this order: consents, templates, the job, the record. Everybody locks rows before the audit log, or two could wait for
+    # each other
     with transaction.atomic():
         require_releasable(job)
+        motion_templates.require_all_usable(job)
         moved = move(
             job_id=job.pk,
             source=Status.SEALING,

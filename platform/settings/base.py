@@ -48,7 +48,8 @@ class RequestLimits:
     verify_per_hour: int = 60
     requests_per_minute: int = 600
     jobs_active_per_studio: int = 50
-    previews_per_day: int = 600  # of one studio; a day begins at midnight UTC
+    previews_per_day: int = 200  # of one studio; a day begins at midnight UTC
+    preview_pairs_per_day: int = 40  # different pairs of portrait and performance that one studio previews
     preview_wait_seconds: float = 10.0  # for one's turn: about what the start of the engine takes on a busy machine
     preview_seconds: float = 20.0  # for one frame, with the start of the engine and the preparation of the source
     page_size: int = 50
@@ -161,6 +162,7 @@ SPECTACULAR_SETTINGS = {
 # a stage that shows no life for this long is taken over; its worker renews the lease three times as often
 JOB_LEASE_SECONDS = env.integer("JOB_LEASE_SECONDS", 30)
 JOB_MAX_ATTEMPTS = env.integer("JOB_MAX_ATTEMPTS", 12)  # over all stages; a healthy job takes four
+WAITING_JOB_DAYS = env.integer("WAITING_JOB_DAYS", 14)  # a cleared job that nobody starts is cancelled after so long
 # where engines run: `cpu`, `cuda`, `cuda:1` ...
 ENGINE_DEVICE = env.text("ENGINE_DEVICE", "cpu")
 PREVIEW_DEVICE = env.text("PREVIEW_DEVICE", "cpu")  # previews are rendered beside the site, which often has no GPU

@@ -53,7 +53,7 @@ def _ink(page: Page) -> str:
 
 def _await_still(page: Page, count: int) -> None:
     """Until as many previews were made and the last one has been drawn."""
-    expect(page.get_by_text(f"{600 - count} previews left today")).to_be_visible(timeout=STILL_MS)
+    expect(page.get_by_text(f"{200 - count} previews left today")).to_be_visible(timeout=STILL_MS)
     expect(page.get_by_role("img", name="Preview at")).to_be_visible()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 
 from media.decoder import still
+from media.decoder.heif_boxes import HeifFile
 from media.errors import BadInput
 from media.limits import MediaLimits
 from media.video import normalise_still, normalise_video, probe, read_still, stream_untrusted
 from tests.hostile import make
+from tests.hostile.heic import box
 
 LIMITS = MediaLimits()
 ADVICE = ("upload", "export", "scale", "shorten", "remove")
@@ -106,6 +109,46 @@ def test_a_copy_with_a_flipped_byte_can_still_be_looked_at(tmp_path: Path) -> No
     (tmp_path / "flipped.mp4").write_bytes(data)
     clip = stream_untrusted(tmp_path / "flipped.mp4", limits=LIMITS)
     assert sum(len(batch) for batch in clip.planes()) >= 40
+
+
+def claims_extents(places: bytes, count: int, sizes: int = 0) -> bytes:
+    """The item boxes of a HEIC whose `iloc` says this."""
+    return box(
+        b"meta",
+        bytes(4),
+        box(b"pitm", bytes(4), struct.pack(">H", 1)),
+        box(b"iloc", bytes(4), struct.pack(">HH", sizes, count), places),
+        box(b"iinf", bytes(4), struct.pack(">H", 1), box(b"infe", b"\2\0\0\0", struct.pack(">HH", 1, 0), b"hvc1", b"\0")),
+        box(
+            b"iprp",
+            box(b"ipco", box(b"ispe", bytes(4), struct.pack(">2I", 128, 128))),
+            box(b"ipma", struct.pack(">IIHBB", 0, 1, 1, 1, 1)),
+        ),
+    )
+
+
+def contents_of_the_first_item(picture: Path) -> bytes:
+    file = HeifFile(picture.read_bytes())
+    return file.content(file.item(1))
+
+
+@pytest.mark.parametrize(
+    ("places", "count", "sizes"),
+    [
+        (struct.pack(">HHH", 1, 0, 65_535), 1, 0),
+        (struct.pack(">HHH", 1, 0, 2), 1, 0),
+        (struct.pack(">HHH", 1, 0, 1) * 3000, 3000, 0),
+        (struct.pack(">HHH", 1, 0, 4097) + struct.pack(">H", 1) * 4097, 1, 0x0200),
+        (struct.pack(">HHH", 1, 0, 2) + struct.pack(">II", 0, 400) * 2, 1, 0x4400),
+    ],
+    ids=["no bytes, many", "no bytes, two", "one item, many places", "too many", "twice the same bytes"],
+)
+def test_pieces_of_a_phone_photo_that_cost_no_bytes_are_refused(tmp_path: Path, places: bytes, count: int, sizes: int) -> None:
+    picture = tmp_path / "pieces.heic"
+    picture.write_bytes(box(b"ftyp", b"heic", bytes(4), b"mif1heic") + claims_extents(places, count, sizes))
+    with pytest.raises(BadInput) as caught:
+        contents_of_the_first_item(picture)
+    assert_tells_what_to_do(caught.value)
 
 
 def test_no_bent_byte_of_a_phone_photo_gets_past_the_reader(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_from_the_first_still_to_a_second_clip(studio: Studio, people: People) -
     assert rows.max() - rows.min() < 160
     assert columns.max() - columns.min() < 160
     detection = Detector(live_keys()).detect([FrameBatch(torch.from_numpy(wide)[None], torch.zeros(1, dtype=torch.float64))])
-    assert f"{detection.payload or 0:016x}" == Record.objects.get(job_id=job.pk, kind="preview").watermark_id
+    assert f"{detection.payload or 0:016x}" == Record.objects.get(kind="preview").watermark_id
 
     start_job(job=job, actor="user:ada", options=WIDE)
     run_stages(job)

@@ -92,8 +92,14 @@ class PreparedVideo:
     def single(self, index: int) -> Tensor:
         """Frame `index`, uint8 (H, W, 3). The last one asked for is held: a slider asks for the same again."""
         if self.held.index != index or self.held.rgb is None:
-            self.held.index, self.held.rgb = index, _frame_at(self.shown(), index)
+            self.held.index, self.held.rgb = index, self.read(index)
         return self.held.rgb
+
+    def read(self, index: int) -> Tensor:
+        """Frame `index` as the output frames it, uint8 (H, W, 3); by a jump where the source offers one."""
+        source = self.source
+        rgb = source.frame_at(index) if source.frame_at is not None else _frame_at(source.frames(), index)
+        return rgb if self.frame.is_native and tuple(rgb.shape[:2]) == (self.height, self.width) else self.frame.of_pixels(rgb)
 
 
 def prepare_video(
@@ -112,7 +118,7 @@ def prepare_video(
     for face, points, track in zip(faces, smooth, tracks, strict=True):
         reference = choose_reference(points, None, config)
         require_usable_face(points[reference], config)
-        rgb = _frame_at(bare.shown(), reference)
+        rgb = bare.read(reference)
         placed = frame.of_points(points)
         model = model_of(rgb, points[reference], placed[reference])
         tone = _face_tone(rgb, placed[reference])

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
+from consent.gate import ConsentRefused
 from consent.territories import COUNTRIES
 from generation import pipeline, services
 from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
@@ -20,7 +21,7 @@ from generation.errors import IllegalMove, InvalidRequest
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.options import option_values, parse_options
-from generation.selectors import is_waiting, released_file
+from generation.selectors import OutputUnavailable, is_waiting, released_file
 from generation.states import FINAL, PARKED, Status
 from generation.workers import workers_running
 from media.errors import BadInput, CountersignError
@@ -50,7 +51,12 @@ class Command(JsonCommand):
         "Animate a portrait, a still or a video, from driving videos or motion templates. "
         "The job takes the one way through: consent, render, mark, sign, verify."
     )
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
+    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
+        InvalidRequest: Exit.BAD_USAGE,
+        IllegalMove: Exit.REFUSED,
+        ConsentRefused: Exit.REFUSED,
+        OutputUnavailable: Exit.REFUSED,
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""

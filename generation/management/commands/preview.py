@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from consent.gate import ConsentRefused
-from generation.errors import InvalidRequest
+from generation.errors import InvalidRequest, RefusedByRule
 from generation.management.commands.generate import ACTOR, pairs, require_writable
 from generation.models import Job
-from generation.previews.errors import NotPreviewable
+from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
 from generation.previews.services import moments_of, preview, previews_left
 from media.errors import CountersignError
 from users.commands import Exit, JsonCommand
@@ -26,6 +26,8 @@ class Command(JsonCommand):
         InvalidRequest: Exit.BAD_USAGE,
         NotPreviewable: Exit.REFUSED,
         ConsentRefused: Exit.REFUSED,
+        RefusedByRule: Exit.REFUSED,
+        PreviewQuotaUsed: Exit.REFUSED,
     }
 
     def add_arguments(self, parser: CommandParser) -> None:

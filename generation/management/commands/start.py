@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
+from consent.gate import ConsentRefused
 from generation.answers import job_answer
 from generation.errors import IllegalMove, InvalidRequest
 from generation.management.commands.generate import ACTOR, exit_code, hand_over, pairs, require_writable, wait_for
 from generation.models import Job
+from generation.selectors import OutputUnavailable
 from generation.starting import start_job
 from generation.states import Status
 from media.errors import CountersignError
@@ -22,7 +24,12 @@ class Command(JsonCommand):
     """Start one waiting job."""
 
     help = "Start a job that was submitted with --wait-for-start, with the settings that its previews led to."
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
+    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
+        InvalidRequest: Exit.BAD_USAGE,
+        IllegalMove: Exit.REFUSED,
+        ConsentRefused: Exit.REFUSED,
+        OutputUnavailable: Exit.REFUSED,
+    }
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""

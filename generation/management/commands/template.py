@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from generation.answers import FACE_NAME
 from generation.errors import IllegalMove, InvalidRequest, RefusedByRule
 from generation.management.commands.generate import ACTOR, require_writable
 from generation.models import Job, MotionTemplate
-from media.errors import CountersignError
+from media.errors import BadInput, CountersignError
 from users.commands import Exit, JsonCommand
 from users.selectors import studio_by_slug
 
@@ -53,12 +54,33 @@ def _record(options: dict[str, Any]) -> dict[str, Any]:
         raise InvalidRequest("Name a job and a file: template record --job J --out FILE.motion.")
     if not FACE_NAME.fullmatch(options["face"]):
         raise InvalidRequest(f"{options['face']!r} is no name of a face; use driver:1, driver:2 and so on.")
-    require_writable(options["out"])
+    _require_replaceable(options["out"])
     recording = motion_templates.record(job=job, face=options["face"], actor=ACTOR)
-    options["out"].parent.mkdir(parents=True, exist_ok=True)
-    options["out"].touch(mode=0o600)  # landmarks are personal data
-    options["out"].write_bytes(recording.content)
+    _write_private(options["out"], recording.content)
     return {**motion_templates.answer(recording.template), "output": str(options["out"])}
+
+
+def _require_replaceable(destination: Path) -> None:
+    """Raise BadInput unless a new file can take that place, before a template is recorded."""
+    require_writable(destination)
+    if destination.exists():
+        require_writable(destination.absolute().parent / f".{destination.name}")
+        if not destination.is_file():
+            raise BadInput(f"{destination} is no ordinary file; choose another place.")
+
+
+def _write_private(destination: Path, content: bytes) -> None:
+    """Write a file that only its owner may read, whoever could read the one before it: landmarks are personal data."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=destination.parent, prefix=f".{destination.name[:64]}.", delete=False) as file:
+        beside = Path(file.name)  # made with mode 0600
+        try:
+            file.write(content)
+            file.flush()
+            beside.replace(destination)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
 
 
 def _list(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from media.errors import BadInput
 
 BROKEN = "the image is broken or cut short; export it again as JPEG or PNG"
 BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"})
-ITEMS_MAX = 4096
+ITEMS_MAX = EXTENTS_MAX = 4096
 CONTAINERS = frozenset({b"iprp", b"ipco"})
 
 
@@ -36,6 +36,7 @@ class HeifFile:
         self._data = data
         self.items: dict[int, Item] = {}
         self._idat = b""
+        self._extents = 0
         try:
             meta = next(content for kind, content in boxes(data) if kind == b"meta")
             parts = dict(boxes(meta[4:]))
@@ -59,13 +60,16 @@ class HeifFile:
 
     def content(self, item: Item) -> bytes:
         """The bytes of an item. Raises BadInput when they lie outside the file."""
-        parts = []
+        parts, size = [], 0
         for inside, offset, length in item.extents:
             source = self._idat if inside else self._data
             part = source[offset : offset + length] if length else source[offset:]
             if not part or (length and len(part) < length):
                 raise BadInput(BROKEN)
             parts.append(part)
+            size += len(part)
+            if size > len(self._data):  # extents that lie over each other
+                raise BadInput(BROKEN)
         return b"".join(parts)
 
     def _item(self, number: int) -> Item:
@@ -90,11 +94,18 @@ class HeifFile:
             item = self._item(reader.unsigned(wide))
             inside = reader.version > 0 and reader.unsigned(2) & 15 == 1
             reader.unsigned(2)  # data reference
-            base = reader.unsigned(base_size)
-            for _ in range(reader.unsigned(2)):
+            base, count = reader.unsigned(base_size), reader.unsigned(2)
+            self._count_extents(item, count, length_size)
+            for _ in range(count):
                 reader.unsigned(index_size if reader.version > 0 else 0)
                 offset = base + reader.unsigned(offset_size)
                 item.extents.append((inside, offset, reader.unsigned(length_size)))
+
+    def _count_extents(self, item: Item, count: int, length_size: int) -> None:
+        """Raise BadInput for extents that cost the file no bytes: without lengths each would be all the rest of it."""
+        self._extents += count
+        if item.extents or (count > 1 and not length_size) or self._extents > EXTENTS_MAX:
+            raise BadInput(BROKEN)
 
     def _read_references(self, data: bytes) -> None:
         if not data:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from consent.models import Consent, Person
 from consent.policy import PURPOSES
 from consent.territories import COUNTRIES
 from generation.answers import FACE_NAME, job_answer
-from generation.casting import Casting
+from generation.casting import CAST_MAX, Casting
 from generation.engines import DEFAULT_ENGINE
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
@@ -87,7 +87,12 @@ class JobIn(serializers.Serializer[Any]):
     driving = serializers.UUIDField(
         help_text="A video or motion template of this studio. It leads: it sets length, sound and, for a still, the rate."
     )
-    cast = CastIn(many=True, default=list, help_text="Who moves whom; empty pairs the faces of both files by size.")
+    cast: serializers.ListSerializer[Any] = serializers.ListSerializer(
+        child=CastIn(),
+        default=list,
+        max_length=CAST_MAX,
+        help_text="Who moves whom; empty pairs the faces of both files by size.",
+    )
     purpose = serializers.ChoiceField(choices=sorted(PURPOSES))
     engine = serializers.CharField(default=DEFAULT_ENGINE)
     territories = serializers.ListField(
@@ -115,10 +120,15 @@ class JobIn(serializers.Serializer[Any]):
             raise serializers.ValidationError("Name each face as portrait:1, driver:1 and so on.")
         return consents
 
-    def casting(self, find: Callable[[UUID], Asset]) -> list[Casting]:
-        """Who moves whom, each file looked up by `find`. Call after `is_valid`."""
+    def files(self) -> set[UUID]:
+        """Every file that the request names. Call after `is_valid`."""
         data = self.validated_data
-        return [Casting(find(m.get("driving", data["driving"])), m["face"], m["driver_face"]) for m in data["cast"]]
+        return {data["portrait"], data["driving"], *(member["driving"] for member in data["cast"] if "driving" in member)}
+
+    def casting(self, files: Mapping[UUID, Asset]) -> list[Casting]:
+        """Who moves whom. files: those of `files()`, by their ids."""
+        data = self.validated_data
+        return [Casting(files[m.get("driving", data["driving"])], m["face"], m["driver_face"]) for m in data["cast"]]
 
     def request(self) -> JobRequest:
         """The request in the terms of `generation`. Call after `is_valid`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -122,12 +121,14 @@ class Jobs(StudioView):
         key = _idempotency_key(request)
         given = shapes.JobIn(data=request.data)
         given.is_valid(raise_exception=True)
-        find = partial(_found, asset_of, self.acting)
+        files = assets_of(self.acting.studio).in_bulk(given.files())
+        if len(files) < len(given.files()):
+            raise Http404
         job = submit(
             studio=self.acting.studio,
-            portrait=find(given.validated_data["portrait"]),
-            driving=find(given.validated_data["driving"]),
-            cast=given.casting(find),
+            portrait=files[given.validated_data["portrait"]],
+            driving=files[given.validated_data["driving"]],
+            cast=given.casting(files),
             request=given.request(),
             idempotency_key=key,
             actor=self.acting.actor,

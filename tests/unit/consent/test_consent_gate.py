@@ -160,7 +160,20 @@ def test_three_doubtful_looks_in_a_row_go_to_a_moderator_although_the_mean_match
 
 
 def test_a_second_in_which_nobody_could_look_goes_to_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:
-    assert codes(ask(pair, FACES[0], replace(FACES[1], blind_frames=31))) == ["ambiguous"]
+    assert codes(ask(pair, FACES[0], replace(FACES[1], blind_s=1.1))) == ["ambiguous"]
+
+
+@pytest.mark.parametrize(("frames", "says"), [(1, ["ambiguous"]), (2, ["ambiguous"]), (3, ["mismatch"])])
+def test_blurred_views_of_somebody_else_contradict_what_the_sharp_ones_say(
+    frames: int, says: list[str], ask: Ask, pair: dict[str, UUID]
+) -> None:
+    between = np.array([*[(3.0, 0.5)] * 9, *[(4.0, 0.0)] * frames, *[(3.0, 0.5)] * 9])
+    assert codes(ask(pair, FACES[0], replace(FACES[1], blurred=between))) == says
+
+
+def test_blurred_views_vouch_for_nobody(ask: Ask, pair: dict[str, UUID]) -> None:
+    only_blurred = replace(seen("driver:1", note="too blurred"), blurred=np.array([(3.0, 0.0)] * 9))
+    assert codes(ask(pair, FACES[0], only_blurred)) == ["unmatchable"]
 
 
 @pytest.mark.parametrize("broken", [float("nan"), float("inf"), -1.0])
@@ -302,6 +315,22 @@ def test_a_rendered_face_that_cannot_be_matched_is_left_to_a_person(stored: dict
     assert reason["code"] == "rendered_unmatchable"
 
 
+@pytest.mark.parametrize(
+    "facts", [{"blind_s": 1.1}, {"blurred": np.array([(4.0, 0.0)])}], ids=["a second without a look", "a blurred frame"]
+)
+def test_a_rendered_stretch_that_shows_nobody_for_sure_is_left_to_a_person(
+    facts: dict[str, Any], stored: dict[str, Any], flat: FlatEngine
+) -> None:
+    (reason,) = gate.require_same_faces(decision_snapshot=stored, observed=[seen("rendered:1", (0.1, 0.0), **facts)], engine=flat)
+    assert reason["code"] == "rendered_unmatchable"
+
+
+def test_a_rendered_face_that_is_somebody_else_while_blurred_is_refused(stored: dict[str, Any], flat: FlatEngine) -> None:
+    shown = seen("rendered:1", (0.1, 0.0), blurred=np.array([(0.1, 0.0), *[(4.0, 0.0)] * 3]))
+    with pytest.raises(gate.ConsentRefused):
+        gate.require_same_faces(decision_snapshot=stored, observed=[shown], engine=flat)
+
+
 # --- preflight ---
 
 
@@ -386,7 +415,7 @@ def test_a_person_of_another_studio_is_not_recognised(
 
 
 def test_many_short_moments_in_which_nobody_could_look_go_to_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:
-    long = replace(FACES[1], frames=100, blind_frames=8)
+    long = replace(FACES[1], frames=100, blind_s=0.3)
     assert ask(pair, FACES[0], replace(long, unvouched_frames=20)).outcome is Verdict.ALLOW
     assert codes(ask(pair, FACES[0], replace(long, unvouched_frames=21))) == ["ambiguous"]
 

@@ -44,9 +44,9 @@ def frames_of(groups: list[Group]) -> list[int]:
 
 def test_a_gap_between_two_looks_at_one_person_is_no_change_of_person() -> None:
     (him,) = join([piece(0, 39), piece(100, 139)], FlatEngine())
-    face = face_of(him, "driver:1", Side.DRIVER)
+    face = face_of(him, "driver:1", Side.DRIVER, FRAME_RATE)
     assert (face.first_frame, face.last_frame, face.frames) == (0, 139, 80)
-    assert face.blind_frames <= 8
+    assert face.blind_s == 0.0
     arrays = arrays_of(him, 140)
     assert np.isnan(arrays.landmarks[40:100]).all()
     assert not np.isnan(arrays.landmarks[:40]).any()
@@ -77,8 +77,8 @@ def test_covered_frames_never_perform_and_are_not_blind() -> None:
     him.presence[10:70] = [0.2] * 60
     him.sampled_at, him.samples = [0, 8, 70, 78], him.samples[:4]
     him.vouched -= set(range(10, 70))
-    face = face_of(Group([him]), "driver:1", Side.DRIVER)
-    assert (face.blind_frames, face.unvouched_frames) == (7, 0)
+    face = face_of(Group([him]), "driver:1", Side.DRIVER, FRAME_RATE)
+    assert (face.blind_s, face.unvouched_frames) == (0.0, 0)
     assert np.isnan(arrays_of(Group([him]), 80).landmarks[10:70]).all()
 
 
@@ -87,8 +87,8 @@ def test_in_a_video_whose_pixels_are_shown_a_covered_face_has_to_be_vouched_for_
     him.presence[10:70] = [0.2] * 60
     him.sampled_at, him.samples = [0, 8, 70, 78], him.samples[:4]
     him.vouched -= set(range(10, 70))
-    face = face_of(Group([him]), "portrait:1", Side.PORTRAIT)
-    assert (face.blind_frames, face.unvouched_frames) == (61, 60)
+    face = face_of(Group([him]), "portrait:1", Side.PORTRAIT, FRAME_RATE)
+    assert (face.blind_s, face.unvouched_frames) == (pytest.approx(61 / 29.97, abs=1e-3), 60)
 
 
 def test_in_a_video_whose_pixels_are_shown_a_glimpse_is_a_face_of_its_own() -> None:
@@ -116,7 +116,7 @@ def test_what_is_left_of_a_face_behind_a_hand_stays_with_the_face() -> None:
 def test_a_face_that_nobody_can_match_stays_a_face_of_its_own(stray: Piece) -> None:
     groups = join([piece(0, 39), stray], FlatEngine())
     assert frames_of(groups) == [40, len(stray.frames)]
-    assert face_of(groups[1], "driver:2", Side.DRIVER).embedding is None
+    assert face_of(groups[1], "driver:2", Side.DRIVER, FRAME_RATE).embedding is None
 
 
 def test_a_performer_who_leaves_the_picture_comes_back_as_himself(

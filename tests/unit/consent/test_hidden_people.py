@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from torch import Tensor
 
-from consent.comparison import compare
+from consent.comparison import compare, shows
 from consent.faces.engine import Band, Embedding, FaceEngine
 from consent.faces.finding import ThoroughFinder
-from consent.faces.observed import CountedBy, DriverSurvey, ObservedFace
+from consent.faces.observed import CountedBy, DriverSurvey, ObservedFace, Side
 from consent.faces.survey import survey_driver, survey_still
 from media.tracking import FaceDetector, FaceLandmarker
 
@@ -64,8 +64,8 @@ def blurred(picture: Picture, radius_px: float = 8.0) -> Picture:
     return np.array(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius_px)))
 
 
-def survey(frames: list[Picture], engine: FaceEngine, finder: ThoroughFinder) -> DriverSurvey:
-    return survey_driver(batches(frames), frame_rate=FRAME_RATE, engine=engine, finder=finder)
+def survey(frames: list[Picture], engine: FaceEngine, finder: ThoroughFinder, side: Side = Side.DRIVER) -> DriverSurvey:
+    return survey_driver(batches(frames), frame_rate=FRAME_RATE, engine=engine, finder=finder, side=side)
 
 
 def test_somebody_faded_in_between_two_regular_looks_is_no_match(
@@ -92,6 +92,26 @@ def test_a_man_who_is_blurred_for_a_moment_is_vouched_for_by_the_looks_around_it
     (face,) = survey([man, *[blurred(man, 6.0)] * 6, man], dlib_engine, finder).faces
     assert face.unvouched_frames == 0
     assert compare(face, his_template, dlib_engine) is Band.MATCH
+
+
+@pytest.fixture(scope="module")
+def somebody_softened(man: Picture, woman_in_his_place: Picture) -> list[Picture]:
+    """Half a second of another person, just too blurred to be matched, faded in and out of the man."""
+    him, her = blurred(man, 4.5), blurred(woman_in_his_place, 4.5)
+    fade = [mix(him, her, share) for share in (0.25, 0.5, 0.75)]
+    focus = [blurred(man, 2.0), blurred(man, 3.5), him]
+    return [*[man] * 8, *focus, *fade, *[her] * 14, *reversed(fade), *reversed(focus), *[man] * 8]
+
+
+@pytest.mark.parametrize("side", [Side.PORTRAIT, Side.RENDERED])
+def test_somebody_softened_below_what_can_be_matched_still_contradicts(
+    side: Side, somebody_softened: list[Picture], his_template: Embedding, dlib_engine: FaceEngine, finder: ThoroughFinder
+) -> None:
+    faces = survey(somebody_softened, dlib_engine, finder, side).faces
+    assert any(compare(face, his_template, dlib_engine) is Band.NONE for face in faces)
+    assert not all(shows(face, his_template, dlib_engine) for face in faces)
+    (shown,) = (face for face in faces if face.frames > 20)
+    assert shown.blurred is not None, "the stranger hides in the man's own track"
 
 
 @pytest.mark.parametrize(("width", "centre"), [(90, (355, 340)), (120, (350, 320))], ids=["small", "large"])

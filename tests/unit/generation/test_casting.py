@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from casting_material import codes, run, stand_in, submit, upload
 from django.conf import settings as django_settings
+from PIL import Image
 from pytest_django.fixtures import Settings
 from quick_engine import Asked
 from stage_material import FRAMES, HER, HIM, NOBODY, RATE, Point, Sight, agree, write_driver, write_portrait
 
 from consent.models import Consent
 from consent.policy import Role
-from generation import casting, services, storage
+from generation import casting, cleared, services, storage
 from generation.answers import job_answer
 from generation.casting import Casting
 from generation.errors import IdempotencyConflict, InvalidRequest
 from generation.models import Asset, Job
 from generation.states import Stage, Status
+from media.errors import BadInput
 from media.video import probe
 from provenance.models import Record
 from users.models import Studio
@@ -95,8 +99,103 @@ def test_the_decision_binds_every_file(
     job = run(submit(studio, portrait, lead, scene, cast=both(lead, second)), before=Stage.RENDER)
     inputs = casting.inputs_of(job)
     assert job.decision is not None
-    assert job.decision["inputs"] == {name: asset.normalised_sha256 for name, asset in inputs.items()}
+    bound = dict(job.decision["inputs"])
+    assert len(bound.pop("plan")) == 64
+    assert bound == {name: asset.normalised_sha256 for name, asset in inputs.items()}
     assert list(inputs) == ["portrait", "driver", "driver2"]
+
+
+def plan_of(job: Job, **changes: Any) -> None:
+    """Change what the row says of the rendering, as whoever can write to the database could."""
+    Job.objects.filter(pk=job.pk).update(render_facts={**job.render_facts, **changes})
+
+
+def recast(job: Job) -> None:
+    plan_of(job, cast=[["portrait:1", "driver:1"], ["portrait:2", "driver2:1"]])
+
+
+def cast_a_stranger(job: Job) -> None:
+    plan_of(job, cast=[["portrait:1", "driver:7"]])
+
+
+def move_a_box(job: Job) -> None:
+    plan_of(job, portrait_boxes={**job.render_facts["portrait_boxes"], "portrait:1": [0, 0, 4, 4]})
+
+
+def slow_down(job: Job) -> None:
+    Asset.objects.filter(pk=job.driving_id).update(facts={**job.driving.facts, "frame_rate": "1"})
+
+
+@pytest.mark.parametrize("before", [Stage.RENDER, Stage.SEAL])
+@pytest.mark.parametrize("change", [recast, cast_a_stranger, move_a_box, slow_down])
+def test_a_plan_that_was_changed_after_the_decision_stops_the_job(
+    studio: Studio,
+    portrait: Asset,
+    lead: Asset,
+    second: Asset,
+    scene: dict[str, Consent],
+    change: Callable[[Job], None],
+    before: Stage,
+) -> None:
+    job = run(submit(studio, portrait, lead, scene, cast=both(lead, second)), before=before)
+    change(Job.objects.select_related("driving").get(pk=job.pk))
+    stopped = run(Job.objects.get(pk=job.pk))
+    assert (stopped.status, codes(stopped)) == (Status.REFUSED, [("changed_input", None)])
+
+
+@pytest.mark.parametrize("asked_for", [("portrait:1", "driver:7"), ("portrait:1", "driver9:1"), ("portrait:9", "driver:1")])
+def test_a_face_that_nobody_saw_is_bad_input(
+    studio: Studio, portrait: Asset, lead: Asset, second: Asset, scene: dict[str, Consent], asked_for: tuple[str, str]
+) -> None:
+    job = run(submit(studio, portrait, lead, scene, cast=both(lead, second)), before=Stage.RENDER)
+    job.render_facts["cast"] = [asked_for]
+    with pytest.raises(BadInput, match="cast a face that was seen"):
+        cleared.performances_of(job)
+
+
+def test_the_database_gives_a_plan_back_as_it_was_bound(
+    studio: Studio, portrait: Asset, lead: Asset, pair: dict[str, Consent]
+) -> None:
+    job = run(submit(studio, portrait, lead, pair), before=Stage.RENDER)
+    boxes = {"portrait:1": [-0.0, 1.0, 2.5, 3e2]}
+    job.render_facts["portrait_boxes"] = boxes
+    job.save()
+    stored = Job.objects.get(pk=job.pk).render_facts["portrait_boxes"]
+    inputs = casting.inputs_of(job)
+    assert cleared.bindings_of(inputs, [], stored) == cleared.bindings_of(inputs, [], boxes)
+
+
+def test_more_faces_than_a_job_takes_are_not_cast(studio: Studio, portrait: Asset, lead: Asset) -> None:
+    with pytest.raises(InvalidRequest, match="at most"):
+        submit(studio, portrait, lead, {}, cast=[Casting(lead, face=face) for face in range(1, casting.CAST_MAX + 2)])
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "refused"),
+    [
+        ((94, 128), {}, True),
+        ((96, 128), {}, False),
+        ((94, 128), {"short_side": 256}, False),
+        ((5000, 110), {}, True),  # scaled down to 90
+        ((5000, 110), {"framing": "crop"}, False),
+    ],
+)
+def test_a_picture_too_small_to_mark_is_told_at_once(
+    studio: Studio,
+    lead: Asset,
+    pair: dict[str, Consent],
+    tmp_path: Path,
+    size: tuple[int, int],
+    options: dict[str, Any],
+    refused: bool,
+) -> None:
+    Image.new("RGB", size, "grey").save(tmp_path / "small.png")
+    picture = upload(studio, Asset.Kind.STILL, tmp_path / "small.png")
+    job = run(submit(studio, picture, lead, pair, options=options), before=Stage.RENDER)
+    assert job.status == (Status.FAILED if refused else Status.CLEARED), job.reasons
+    if refused:
+        assert codes(job) == [("bad_input", None)]
+        assert "at least 96" in job.reasons[0]["message"]
 
 
 def test_a_further_driver_that_was_changed_after_the_decision_stops_the_job(
@@ -205,7 +304,7 @@ def test_the_lead_has_to_move_a_face_and_drivers_are_counted(
 ) -> None:
     with pytest.raises(InvalidRequest, match="moves no face"):
         submit(studio, portrait, lead, {}, cast=[Casting(second, face=1)])
-    monkeypatch.setattr(casting, "DRIVERS_MAX", 1)
+    monkeypatch.setattr(casting, "CAST_MAX", 1)
     with pytest.raises(InvalidRequest, match="1 driving files at most"):
         submit(studio, portrait, lead, {}, cast=both(lead, second))
 

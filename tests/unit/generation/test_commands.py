@@ -14,8 +14,11 @@ from django.db import connections
 from django.test import Client
 
 from audit.commands import plain_lines
+from consent.gate import ConsentRefused
+from consent.policy import Decision, Verdict
 from generation.management.commands import generate, verify
 from generation.models import Asset, Job
+from generation.selectors import OutputUnavailable
 from generation.stages import intake
 from media.errors import BadInput
 from users.models import Studio
@@ -237,6 +240,25 @@ def test_generate_submits_a_job_and_prints_how_it_stands(
     answer = said(capsys)
     assert answer["job"] == str(Job.objects.get().pk)
     assert (answer["status"], answer["output"], Job.objects.get().options) == ("in_review", None, {"head_motion": 0.5})
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [ConsentRefused(Decision(Verdict.REFUSE, (), ())), OutputUnavailable("This clip was withdrawn; ask for a new consent.")],
+)
+def test_a_clip_that_is_withdrawn_before_it_is_handed_over_reads_as_refused(
+    run: Run, studio: Studio, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def released(job: Job) -> Job:
+        job.status = "released"
+        return job
+
+    def refuse(job: Job) -> NoReturn:
+        raise refusal
+
+    monkeypatch.setattr(generate, "wait_for", released)
+    monkeypatch.setattr(generate, "released_file", refuse)
+    assert run("generate", "--studio", studio.slug, *files, "--out", str(tmp_path / "clip.mp4"), "--json") == 2
 
 
 def test_review_and_revoke_name_what_they_do_not_know(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from casting_material import codes, run, stand_in, submit, upload
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import load_command_class
 from django.db import connections
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 from quick_engine import Asked
 from safetensors.torch import load_file, save_file
@@ -25,15 +27,17 @@ from audit.models import Event
 from consent import services as consent_services
 from consent.gate import ConsentRefused
 from consent.models import Consent, Person
-from consent.policy import WORLD, Assurance, Role
+from consent.policy import WORLD, Assurance, Reason, Role
 from consent.services import Scope
 from generation import motion_templates, revocation, screening, services, storage
 from generation.casting import Casting
-from generation.errors import ArtefactChanged, IllegalMove
+from generation.errors import ArtefactChanged, IllegalMove, RefusedByRule
 from generation.models import Asset, Job, MotionTemplate
 from generation.motion_file import read_motion, write_motion
 from generation.motion_templates import Recording
+from generation.stages import seal
 from generation.states import Stage, Status
+from provenance.credentials.sign import SealedFile
 from settings.keys import motion_signing_key
 from users.models import Studio
 
@@ -320,7 +324,59 @@ def test_a_revoked_template_is_refused_before_and_during_a_job(recording: Record
     motion_templates.revoke(template=recording.template, reason="worn out", actor="system:test")
     assert codes(apply(recording.content)) == [("template_revoked", None)]
     stopped = run(running)
+    assert (stopped.status, codes(stopped)) == (Status.CANCELLED, [("template_revoked", None)])
+
+
+def taken_back_unnoticed(recording: Recording) -> None:
+    """Revoked, and nothing has reached the jobs yet."""
+    MotionTemplate.objects.filter(pk=recording.template.pk).update(revoked_at=timezone.now())
+
+
+@pytest.mark.parametrize("before", [Stage.RENDER, Stage.SEAL])
+def test_every_stage_asks_about_the_template_again(recording: Recording, apply: Apply, before: Stage) -> None:
+    running = apply(recording.content, before=before)
+    taken_back_unnoticed(recording)
+    stopped = run(running)
     assert (stopped.status, codes(stopped)) == (Status.REFUSED, [("template_revoked", None)])
+
+
+def test_a_template_revoked_while_its_clip_is_signed_keeps_the_clip_in(
+    recording: Recording, apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = seal.seal_output
+
+    def sign_slowly(**arguments: Any) -> SealedFile:
+        taken_back_unnoticed(recording)
+        return real(**arguments)
+
+    monkeypatch.setattr(seal, "seal_output", sign_slowly)
+    job = apply(recording.content)
+    assert (job.status, codes(job)) == (Status.REFUSED, [("template_revoked", None)])
+
+
+def test_a_held_clip_is_not_approved_once_its_template_was_revoked(
+    recording: Recording, apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screening, "reasons_to_hold", lambda job: [Reason("looked_at", "A person looks first.")])
+    held = apply(recording.content)
+    assert held.status == Status.HELD
+    taken_back_unnoticed(recording)
+    with pytest.raises(RefusedByRule, match="revoked"):
+        services.approve(job=held, reviewer=None)
+    held.refresh_from_db()
+    assert held.status == Status.HELD
+
+
+def test_revoking_cancels_held_jobs_and_leaves_released_clips(
+    recording: Recording, apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = apply(recording.content)
+    monkeypatch.setattr(screening, "reasons_to_hold", lambda job: [Reason("looked_at", "A person looks first.")])
+    held = apply(recording.content)
+    motion_templates.revoke(template=recording.template, reason="worn out", actor="system:test")
+    for job in (released, held):
+        job.refresh_from_db()
+    assert (released.status, held.status) == (Status.RELEASED, Status.CANCELLED)
 
 
 def test_revoking_twice_is_revoking_once(recording: Recording) -> None:
@@ -415,6 +471,27 @@ def test_the_command_records_lists_and_revokes(
     assert command("list", "--studio", studio.slug)[1]["results"][0]["template"] == recorded["template"]
     code, revoked = command("revoke", recorded["template"], "--reason", "worn out")
     assert (code, revoked["revoked"] is not None) == (0, True)
+
+
+def test_a_recording_is_for_its_owner_alone_whoever_could_read_the_file_before_it(
+    command: Callable[..., tuple[int, Any]], cleared: Job, tmp_path: Path
+) -> None:
+    file = tmp_path / "his.motion"
+    file.write_bytes(b"an older one")
+    file.chmod(0o644)
+    with file.open("rb") as opened_before:
+        assert command("record", "--job", str(cleared.pk), "--out", str(file))[0] == 0
+        assert opened_before.read() == b"an older one"
+    assert (file.stat().st_mode & 0o777, [*tmp_path.glob(".his*")]) == (0o600, [])
+    motion_templates.read(file)
+
+
+def test_a_recording_takes_no_place_that_is_not_a_files(
+    command: Callable[..., tuple[int, Any]], cleared: Job, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert command("record", "--job", str(cleared.pk), "--out", str(tmp_path / "pipe"))[0] == 64
+    assert not MotionTemplate.objects.exists()
 
 
 @pytest.mark.parametrize(

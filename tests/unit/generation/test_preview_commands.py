@@ -18,13 +18,19 @@ from quick_engine import NAME, quick_entry
 from stage_material import PlaneEngine, Sight
 
 from consent import gate
+from consent.gate import ConsentRefused
 from generation import dispatch
 from generation.engines import ENGINES
-from generation.management.commands import generate
+from generation.errors import RefusedByRule
+from generation.management.commands import generate, start
 from generation.models import Job, Preview
 from generation.previews import services
+from generation.previews.errors import PreviewQuotaUsed
+from generation.selectors import OutputUnavailable
 from generation.stages import clear
 from generation.states import Status
+from media.errors import CountersignError
+from users.commands import Exit, JsonCommand
 from users.models import Studio
 
 pytestmark = pytest.mark.django_db
@@ -63,7 +69,7 @@ def job(run: Run, studio: Studio, tmp_path: Path) -> Job:
 def test_a_preview_is_written_where_it_is_wanted(run: Run, job: Job, tmp_path: Path) -> None:
     out = tmp_path / "stills" / "one.png"
     code, told = run("preview", str(job.pk), "--option", "strength=0.5", "--moment", "1", "--out", str(out))
-    assert (code, told["output"], told["left_today"]) == (0, str(out), 599)
+    assert (code, told["output"], told["left_today"]) == (0, str(out), 199)
     assert told["at_s"] == told["moments_s"][1]
     assert Image.open(out).size == (256, 256)
     assert Preview.objects.get().options == {"strength": 0.5}
@@ -77,6 +83,25 @@ def test_what_cannot_be_previewed_says_why_and_writes_nothing(run: Run, job: Job
     code, told = run("preview", str(job.pk), "--out", str(out))
     assert (code, told["error"]["code"]) == (2, "not_previewable")
     assert not out.exists()
+
+
+@pytest.mark.parametrize("refusal", [RefusedByRule("It was revoked.", code="template_revoked"), PreviewQuotaUsed(200, 60)])
+def test_a_rule_that_says_no_is_told_from_a_fault(
+    run: Run, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: CountersignError
+) -> None:
+    def refuse(job: Job) -> None:
+        raise refusal
+
+    monkeypatch.setattr(services, "require_inputs_stand", refuse)
+    assert run("preview", str(job.pk), "--out", str(tmp_path / "one.png"))[0] == 2
+
+
+@pytest.mark.parametrize("refusal", [ConsentRefused, OutputUnavailable])
+@pytest.mark.parametrize("command", [generate.Command, start.Command])
+def test_a_clip_that_may_not_be_handed_over_any_more_was_refused(
+    command: type[JsonCommand], refusal: type[CountersignError]
+) -> None:
+    assert command.exit_codes[refusal] == Exit.REFUSED
 
 
 def test_waiting_stops_the_command_and_start_goes_on(run: Run, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,3 +97,20 @@ def test_a_crowd_is_sent_away_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "WAITING_MAX", 0)
     with pytest.raises(PreviewBusy):
         ask(RendererProcess(wait_s=START_S, deadline_s=START_S))
+
+
+def test_one_studio_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch, renderer: RendererProcess) -> None:
+    monkeypatch.setattr(process, "SHARE_MAX", 0)
+    with pytest.raises(PreviewBusy):
+        ask(renderer)
+
+
+def test_a_scene_that_took_too_long_does_not_end_the_process_again() -> None:
+    renderer = RendererProcess(wait_s=0.1, deadline_s=0.05)
+    with pytest.raises(PreviewFailed):
+        ask(renderer)
+    began = time.monotonic()
+    with pytest.raises(PreviewFailed):
+        ask(renderer)
+    assert renderer._process is None  # none was started for it
+    assert time.monotonic() - began < 0.05

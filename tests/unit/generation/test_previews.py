@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,27 +14,31 @@ import pytest
 import torch
 from django.utils import timezone
 from numpy.typing import NDArray
-from preview_material import CountingRenderer, as_frames, cleared, pixels, submitted_job
+from PIL import Image
+from preview_material import CountingRenderer, as_frames, cleared, pixels, submitted_job, upload
 from pytest_django.fixtures import Settings
 from quick_engine import NAME, quick_entry
-from stage_material import PlaneEngine, Sight
+from stage_material import HER, HIM, PlaneEngine, Sight, agree, write_driver, write_portrait
 from torch import Tensor
+from torch.nn import functional as F
 
 from audit.models import Event
 from consent import gate
 from consent.gate import ConsentRefused
 from consent.models import Consent
+from consent.policy import Role
 from consent.services import withdraw_consent
 from generation import dispatch, storage
 from generation.engines import ENGINES
 from generation.errors import ArtefactChanged, InvalidRequest
-from generation.models import Job, Preview
+from generation.job_request import JobRequest
+from generation.models import Asset, Job, Preview
 from generation.previews import marking, services
-from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
+from generation.previews.errors import NotPreviewable, PreviewPairsUsed, PreviewQuotaUsed
 from generation.previews.moments import moments
 from generation.previews.services import moments_of, preview
 from generation.revocation import revoke
-from generation.services import approve
+from generation.services import approve, submit
 from generation.stages import clear
 from generation.states import Status
 from generation.verification import verify_file
@@ -83,11 +86,18 @@ def look(job: Job, moment: int = 0, actor: str = "user:test", **options: Any) ->
 
 
 def test_at_most_twelve_moments_are_shown_and_none_follow_each_other() -> None:
-    shown = moments(10.0, b"k" * 32)
+    shown = moments(12.0, b"k" * 32)
     assert len(shown) == 12
-    assert min(np.diff(shown)) >= 10 / 12 / 2 - 1e-3
-    assert 0 < shown[0] < shown[-1] < 10
-    assert shown != moments(10.0, b"x" * 32)  # nobody computes them without the key
+    assert min(np.diff(shown)) >= 0.25
+    assert 0 < shown[0] < shown[-1] < 12
+    assert shown != moments(12.0, b"x" * 32)  # nobody computes them without the key
+
+
+def test_cutting_frames_off_the_end_shows_no_other_moments() -> None:
+    grid = set(moments(6.0, b"k" * 32))
+    assert all(set(moments(frames / 25, b"k" * 32)) <= grid for frames in range(13, 150))
+    everything = sorted({at for frames in range(25, 2500) for at in moments(frames / 25, b"k" * 32)})
+    assert min(np.diff(everything)) >= 0.25
 
 
 @pytest.mark.parametrize(("duration_s", "count"), [(0.04, 1), (0.5, 1), (1.1, 2), (3.0, 6), (300.0, 12)])
@@ -240,7 +250,8 @@ def cells_marked(shown: NDArray[np.uint8], bare: NDArray[np.uint8]) -> NDArray[n
 def test_the_mark_is_seen_on_any_ground_and_in_every_part(level: int) -> None:
     ground = torch.full((256, 256, 3), level, dtype=torch.uint8)
     for number in range(8):
-        shown = marking.burnt_in(ground, marking.visible_mark(256, 256, bytes([number]) * 32))
+        anchor = marking.Anchor(0.0, 0.1, height=0.2 + 0.1 * number)
+        shown = marking.burnt_in(ground, marking.visible_mark(256, 256, bytes([number]) * 32, anchor))
         assert cells_marked(shown.numpy(), ground.numpy()).min() > 0.08
 
 
@@ -280,7 +291,7 @@ def test_a_clip_assembled_of_250_previews_is_marked_in_every_frame_and_found(ass
     clip, bare = assembled(STILLS)
     assert len(bare) == STILLS
     assert least_marked(clip, bare) > 0.05
-    record = Record.objects.get(job_id=job.pk, kind="preview")
+    record = Record.objects.get(kind="preview")
     detection = Detector(live_keys(), issued_ids()).detect(read_planes(clip))
     assert detection.found
     assert (f"{detection.payload:016x}", detection.strength) == (record.watermark_id, "strong")
@@ -290,7 +301,7 @@ def test_a_clip_assembled_of_250_previews_is_marked_in_every_frame_and_found(ass
     assert (answer["verdict"], answer["reasons"]) == ("altered", ["preview_only"])
     assert answer["record"]["watermark_id"] == record.watermark_id
     assert answer["record"]["availability"] == "never_released"
-    assert answer["record"]["consent"]["state"] == "attested"
+    assert answer["record"]["consent"]["state"] == "ended"  # nobody consented to showing previews
 
 
 def test_without_its_visible_mark_an_assembled_clip_would_be_told_apart(
@@ -311,11 +322,67 @@ def test_a_single_saved_preview_is_found_too(job: Job, tmp_path: Path) -> None:
         still = pixels(look(job, moment), tmp_path / "still.png")
         detection = Detector(live_keys()).detect([FrameBatch(as_frames([still]), torch.zeros(1, dtype=torch.float64))])
         assert detection.found
-        assert f"{detection.payload:016x}" == Record.objects.get(job_id=job.pk, kind="preview").watermark_id
+        assert f"{detection.payload:016x}" == Record.objects.get(kind="preview").watermark_id
 
 
 def test_previews_are_marked_by_another_key_than_clips(job: Job) -> None:
     look(job)
     names = {key for key in live_keys() if key.startswith(str(job.studio_id))}
     assert all(name.endswith("/preview") for name in names)
-    assert Record.objects.filter(job_id=uuid.UUID(str(job.pk))).count() == 1
+    assert not Record.objects.filter(job_id=job.pk).exists()
+
+
+def test_previews_of_nearly_equal_portraits_keep_both_marks_when_averaged(
+    studio: Studio, tmp_path: Path, renderer: CountingRenderer
+) -> None:
+    driving = upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "driving.mp4", frames=50))
+    consents = {"driver:1": agree(studio, HIM, Role.PERFORMER), "portrait:1": agree(studio, HER, Role.DEPICTED)}
+    request = JobRequest("internal_test", NAME, named_consents={face: str(consent.pk) for face, consent in consents.items()})
+    portrait = np.array(Image.open(write_portrait(tmp_path / "portrait.png")))
+    stills = []
+    for number in range(7):
+        portrait[number, 0, 0] ^= 1  # by one level
+        Image.fromarray(portrait).save(tmp_path / "nearly.png")
+        still = upload(studio, Asset.Kind.STILL, tmp_path / "nearly.png")
+        made = cleared(submit(studio=studio, portrait=still, driving=driving, request=request, actor="system:test"))
+        stills.append(pixels(look(made), tmp_path / "still.png"))
+    median = np.median(np.stack(stills), axis=0).astype(np.uint8)
+    assert cells_marked(median, renderer.bare[0].numpy()).min() > 0.08
+    detection = Detector(live_keys()).detect([FrameBatch(as_frames([median]), torch.zeros(1, dtype=torch.float64))])
+    assert f"{detection.payload or 0:016x}" == Record.objects.get(kind="preview").watermark_id
+
+
+@pytest.mark.parametrize("padded", [0.0, 0.1, 0.3])
+def test_the_mark_goes_with_the_face_when_the_picture_is_padded(padded: float) -> None:
+    # a face of 192 px in a picture of 256; padded on the right and below, everything is shown smaller
+    scale, moved = 1 / (1 + padded), -padded / 2 / (1 + padded)
+    usual = marking.visible_mark(256, 256, b"k" * 32, marking.Anchor(0.05, -0.1, 0.75)).alpha[..., 0]
+    anchor = marking.Anchor(0.05 * scale + moved, -0.1 * scale + moved, 0.75 * scale)
+    after = marking.visible_mark(256, 256, b"k" * 32, anchor).alpha[..., 0]
+    side = round(256 * scale)
+    small = F.interpolate(usual[None, None], size=(side, side), mode="bilinear", antialias=True)[0, 0]
+    assert float(torch.corrcoef(torch.stack([small.flatten(), after[:side, :side].flatten()]))[0, 1]) > 0.5
+
+
+def test_a_consent_that_ends_while_the_frame_is_made_keeps_it_from_being_shown(
+    job: Job, renderer: CountingRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = renderer.frame
+
+    def slow(*given: Any) -> Tensor:
+        withdraw_consent(consent_id=Consent.objects.all()[0].pk, actor="person", reason="changed my mind")
+        return usual(*given)
+
+    monkeypatch.setattr(renderer, "frame", slow)
+    with pytest.raises(ConsentRefused):
+        look(job)
+    assert renderer.bare  # it was made, and not shown
+
+
+def test_a_studio_previews_so_many_pairs_a_day(studio: Studio, job: Job, settings: Settings, tmp_path: Path) -> None:
+    settings.REQUEST_LIMITS = replace(settings.REQUEST_LIMITS, preview_pairs_per_day=1)
+    look(job)
+    look(job)
+    other = cleared(submitted_job(studio, tmp_path, frames=48))
+    with pytest.raises(PreviewPairsUsed, match="1 pairs of portrait and performance"):
+        look(other)

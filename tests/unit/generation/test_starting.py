@@ -10,9 +10,11 @@ from django.utils import timezone
 from generation import claims, dispatch
 from generation.errors import IllegalMove, InvalidRequest
 from generation.models import Asset, Job
+from generation.pipeline import sweep
 from generation.revocation import cascade
 from generation.selectors import is_waiting
-from generation.starting import start_job
+from generation.services import cancel
+from generation.starting import make_again, start_job
 from generation.states import Stage, Status
 from users.models import Studio
 
@@ -53,7 +55,10 @@ def test_a_started_job_is_sent_on_once(
     monkeypatch.setattr(dispatch, "send", lambda job_id, stage: sent.append((job_id, stage)))
     with django_capture_on_commit_callbacks(execute=True):  # type: ignore[operator]
         start_job(job=job, actor="user:ada", options={"strength": 0.4, "gaze": 1.0})
-        start_job(job=job, actor="user:ada", options={"strength": 0.9})
+        start_job(job=job, actor="user:ada")
+        start_job(job=job, actor="user:ada", options={"strength": 0.4})
+        with pytest.raises(IllegalMove, match="other settings"):
+            start_job(job=job, actor="user:ada", options={"strength": 0.9})
     assert sent == [(job.pk, Stage.RENDER)]
     job.refresh_from_db()
     assert job.options == {"strength": 0.4}  # what was started is what is rendered
@@ -86,3 +91,34 @@ def test_a_job_that_ended_is_not_started(job: Job, status: Status) -> None:
 def test_a_waiting_job_ends_with_its_consent(job: Job) -> None:
     Job.objects.update(named_consents={"portrait:1": str(job.pk)})
     assert cascade(consent_id=job.pk, actor="person").jobs_cancelled == 1
+
+
+@pytest.mark.parametrize("status", [Status.SEALING, Status.HELD, Status.RELEASED])
+def test_starting_twice_is_starting_once_however_far_it_has_come(job: Job, status: Status) -> None:
+    start_job(job=job, actor="user:ada")
+    Job.objects.update(status=status, output_path="x", manifest_id="x", watermark_id="0" * 16)
+    assert start_job(job=job, actor="user:ada").status == status
+
+
+def test_a_job_that_nobody_starts_is_cancelled_after_some_days(job: Job) -> None:
+    now = timezone.now()
+    Job.objects.update(updated_at=now - timedelta(days=13))
+    sweep()
+    assert Job.objects.get().status == Status.CLEARED
+    Job.objects.update(updated_at=now - timedelta(days=15))
+    sweep()
+    ended = Job.objects.get()
+    assert (ended.status, ended.reasons[0]["code"]) == (Status.CANCELLED, "never_started")
+    assert ended.events.get().detail == {"reason": "never_started"}
+
+
+def test_a_clip_made_again_is_one_job_until_that_ended_without_a_clip(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "send", lambda job_id, stage: None)
+    Job.objects.update(motion_sha256="m")
+    job.refresh_from_db()
+    first = make_again(job=job, options={"strength": 0.5}, actor="user:ada")
+    assert make_again(job=job, options={"strength": 0.5}, actor="user:ada") == first
+    cancel(job=first, actor="user:ada")
+    second = make_again(job=job, options={"strength": 0.5}, actor="user:ada")
+    assert (second != first, second.status) == (True, Status.SUBMITTED)
+    assert make_again(job=job, options={"strength": 0.5}, actor="user:ada") == second

@@ -16,6 +16,7 @@ from consent.policy import Assurance, Decision, FaceDecision, Outcome, Request, 
 from consent.services import Scope, give_consent, request_consent
 from consent.snapshots import Snapshot
 from generation import storage
+from generation.cleared import bindings_of
 from generation.engines.base import Options
 from generation.models import Asset, Job
 from generation.states import Stage, Status
@@ -110,7 +111,7 @@ def make_world(studio: Studio) -> World:
     snapshot = Snapshot.of(
         Decision(Verdict.ALLOW, faces, ()),
         Request(studio.pk, "internal_test"),
-        {"portrait": portrait.normalised_sha256, "driver": driving.normalised_sha256},
+        bindings_of({"portrait": portrait, "driver": driving}, cast=[], boxes={}),
         "flat@1",
         timezone.now(),
     )

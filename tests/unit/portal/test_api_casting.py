@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from portal_material import World, make_asset, make_world
 
+from generation.casting import CAST_MAX
 from generation.models import Asset, Job
 from users.models import Studio
 from users.services import create_api_key
@@ -58,6 +60,16 @@ def test_the_files_of_another_studio_cannot_be_cast(api: Client, world: World, o
 )
 def test_a_cast_that_makes_no_sense_is_refused(api: Client, world: World, cast: object, status: int) -> None:
     assert post(api, world, cast=cast).status_code == status
+
+
+def test_a_long_cast_is_refused_and_a_whole_one_is_looked_up_at_once(
+    api: Client, world: World, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(12):
+        assert post(api, world, cast=[{"face": face} for face in range(1, CAST_MAX + 2)]).status_code == 400
+    unknown = [{"driving": str(uuid.uuid4()), "face": face} for face in range(1, CAST_MAX + 1)]
+    with django_assert_max_num_queries(12):
+        assert post(api, world, cast=unknown).status_code == 404
 
 
 def test_consents_are_named_for_the_faces_of_further_drivers(api: Client, world: World) -> None:

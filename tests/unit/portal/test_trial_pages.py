@@ -156,7 +156,7 @@ def test_a_still_follows_the_settings(member: Client, job: Job, renderer: GreyRe
     options, at_s = renderer.asked[0]
     assert (options.regions, options.strength, options.eye_opening) == ("lips", 0.8, -0.5)
     assert at_s == services.moments_of(job)[2] == Preview.objects.get().at_s
-    assert "599 previews left today" in answer.content.decode()
+    assert "199 previews left today" in answer.content.decode()
     assert answer.headers["Cache-Control"] == "private, no-store"
 
 
@@ -209,7 +209,7 @@ def test_a_viewer_sees_no_panel_and_gets_no_still(make_member: Any, job: Job) ->
 
 def test_the_api_gives_moments_and_a_picture(api: Client, job: Job) -> None:
     told = api.get(reverse("api_job_preview", args=[job.pk])).json()
-    assert (len(told["moments_s"]), told["left_today"]) == (8, 600)
+    assert (len(told["moments_s"]), told["left_today"]) == (8, 200)
     for accept in ("image/png", "*/*"):
         body = {"options": {"lip_opening": 0.5}, "moment": 7}
         answer = api.post(

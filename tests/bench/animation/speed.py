@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -202,7 +201,9 @@ def memory_child(frames: int, still: torch.Tensor) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # the search for the face needs more than all the rest, and would hide what grows
         whole(Studio(still, WHOLE_PICTURE), driver_file(), frames // BATCH * BATCH, Path(folder))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # ru_maxrss would tell the peak of the process that started this one, where that was larger (Linux, getrusage(2))
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
+    print(int(status["VmHWM"].split()[0]) / 1024)
 
 
 def measure(portrait_path: Path | None, frames: int, *, with_4k: bool) -> dict[str, object]:

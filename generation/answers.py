@@ -33,7 +33,7 @@ def job_answer(job: Job) -> dict[str, Any]:
         "seconds": facts.get("seconds"),
         "cast": [{"face": face, "driver": driver} for face, driver in facts.get("cast", [])],
         "warnings": facts.get("warnings", []),
-        "bridged": [[warning["start_s"], warning["end_s"]] for warning in facts.get("warnings", [])],
+        "bridged": [[found["start_s"], found["end_s"]] for found in facts.get("warnings", []) if found["code"] == "bridged"],
         "waits_for_start": job.waits_for_start,
         "frames_done": job.frames_done,
         "frames_total": job.frames_total,

@@ -27,6 +27,7 @@ from builders import (
 from numpy.typing import NDArray
 from pytest_django.fixtures import Settings
 from quick_engine import NAME, quick_entry
+from skimage.data import chelsea
 
 from consent.faces.observed import Side
 from consent.faces.survey import survey_driver
@@ -183,7 +184,7 @@ def test_a_video_is_reperformed_released_and_verified(
 @pytest.mark.parametrize("shown", ["a cat", "a face of forty pixels"])
 def test_a_still_without_a_usable_face_is_told_why_at_once(studio: Studio, people: People, tmp_path: Path, shown: str) -> None:
     small = resized(picture_of(people.portrait), 128, 128)
-    cat = np.array(pytest.importorskip("skimage.data").chelsea())
+    cat = np.array(chelsea())
     picture = cat if shown == "a cat" else pasted(np.full((256, 256, 3), 96, np.uint8), small, 64, 64)
     portrait = upload(studio, Asset.Kind.STILL, write_picture(tmp_path / "portrait.png", picture))
     job = run_stages(ask(studio, portrait, upload(studio, Asset.Kind.VIDEO, people.driving), {}))

@@ -8,7 +8,7 @@ import shutil
 import time
 import uuid
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import CommandParser
 
@@ -17,7 +17,7 @@ from consent.territories import COUNTRIES
 from generation import pipeline, services
 from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
 from generation.casting import Casting
-from generation.errors import IllegalMove, InvalidRequest
+from generation.errors import IllegalMove, InvalidRequest, RefusedByRule
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.options import option_values, parse_options
@@ -42,6 +42,14 @@ EXIT_BY_STATUS = {
     Status.HELD: Exit.PARKED,
     Status.FAILED: Exit.FAILED,
 }
+# What a rule refuses ends alike in every command about jobs.
+EXIT_CODES: dict[type[CountersignError], Exit] = {
+    InvalidRequest: Exit.BAD_USAGE,
+    IllegalMove: Exit.REFUSED,
+    RefusedByRule: Exit.REFUSED,
+    ConsentRefused: Exit.REFUSED,
+    OutputUnavailable: Exit.REFUSED,
+}
 
 
 class Command(JsonCommand):
@@ -51,12 +59,7 @@ class Command(JsonCommand):
         "Animate a portrait, a still or a video, from driving videos or motion templates. "
         "The job takes the one way through: consent, render, mark, sign, verify."
     )
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
-        InvalidRequest: Exit.BAD_USAGE,
-        IllegalMove: Exit.REFUSED,
-        ConsentRefused: Exit.REFUSED,
-        OutputUnavailable: Exit.REFUSED,
-    }
+    exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""
@@ -98,11 +101,24 @@ class Command(JsonCommand):
             idempotency_key=options["idempotency_key"],
             actor=ACTOR,
         )
-        job = wait_for(job)
-        answer = job_answer(job)
-        if job.status == Status.RELEASED and options["out"]:
-            answer["output"] = str(hand_over(job, options["out"]))
-        return answer, exit_code(job)
+        return finished(job, options["out"])
+
+
+def named_job(job_id: uuid.UUID | None) -> Job:
+    """The job that an argument names. Raises InvalidRequest."""
+    job = Job.objects.select_related("studio", "portrait", "driving").filter(pk=job_id).first() if job_id else None
+    if job is None:
+        raise InvalidRequest("There is no such job; `generate` prints a job's id, and `job list --studio SLUG` names them.")
+    return job
+
+
+def finished(job: Job, destination: Path | None) -> tuple[dict[str, Any], Exit]:
+    """Wait for a job's end and copy what was released; the answer of the commands that do."""
+    job = wait_for(job)
+    answer = job_answer(job)
+    if job.status == Status.RELEASED and destination:
+        answer["output"] = str(hand_over(job, destination))
+    return answer, exit_code(job)
 
 
 def wait_for(job: Job) -> Job:

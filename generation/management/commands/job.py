@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import CommandParser
 
-from consent.gate import ConsentRefused
 from generation.answers import job_answer
 from generation.errors import InvalidRequest
-from generation.management.commands.generate import exit_code, hand_over, require_writable, wait_for
-from generation.models import Job
-from generation.selectors import OutputUnavailable, jobs_of
-from generation.states import Status
-from media.errors import CountersignError
+from generation.management.commands.generate import EXIT_CODES, finished, named_job, require_writable
+from generation.selectors import jobs_of
 from users.commands import Exit, JsonCommand
 from users.selectors import studio_by_slug
 
@@ -26,11 +22,7 @@ class Command(JsonCommand):
     """Look after jobs that `generate` no longer waits for: approved in review, interrupted, or made on the site."""
 
     help = "List a studio's jobs, show one, or wait for one and copy its released file."
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
-        InvalidRequest: Exit.BAD_USAGE,
-        OutputUnavailable: Exit.REFUSED,
-        ConsentRefused: Exit.REFUSED,
-    }
+    exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""
@@ -44,17 +36,13 @@ class Command(JsonCommand):
         """Do one of the three."""
         if options["action"] == "list":
             return {"results": _listed(options["studio"])}, Exit.DONE
-        job = _job(options["job"])
+        job = named_job(options["job"])
         if options["action"] == "show":
             return job_answer(job), Exit.DONE
         if not options["out"]:
             raise InvalidRequest("Say where the clip goes: job fetch JOB --out clip.mp4.")
         require_writable(options["out"])
-        job = wait_for(job)
-        answer = job_answer(job)
-        if job.status == Status.RELEASED:
-            answer["output"] = str(hand_over(job, options["out"]))
-        return answer, exit_code(job)
+        return finished(job, options["out"])
 
 
 def _listed(slug: str | None) -> list[dict[str, Any]]:
@@ -65,10 +53,3 @@ def _listed(slug: str | None) -> list[dict[str, Any]]:
         {"job": str(job.pk), "status": str(job.status), "created": job.created_at.isoformat(), "purpose": job.purpose}
         for job in jobs_of(studio)[:LISTED]
     ]
-
-
-def _job(job_id: uuid.UUID | None) -> Job:
-    job = Job.objects.filter(pk=job_id).select_related("studio", "portrait", "driving").first() if job_id else None
-    if job is None:
-        raise InvalidRequest("There is no such job; `job list --studio SLUG` names them.")
-    return job

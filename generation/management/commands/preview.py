@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
-from consent.gate import ConsentRefused
-from generation.errors import InvalidRequest, RefusedByRule
-from generation.management.commands.generate import ACTOR, pairs, require_writable
-from generation.models import Job
+from generation.management.commands.generate import ACTOR, EXIT_CODES, named_job, pairs, require_writable
 from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
 from generation.previews.services import moments_of, preview, previews_left
 from media.errors import CountersignError
@@ -23,10 +20,8 @@ class Command(JsonCommand):
 
     help = "Preview a cleared job with other settings: one of its moments, at most 256 pixels a side, marked."
     exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
-        InvalidRequest: Exit.BAD_USAGE,
+        **EXIT_CODES,
         NotPreviewable: Exit.REFUSED,
-        ConsentRefused: Exit.REFUSED,
-        RefusedByRule: Exit.REFUSED,
         PreviewQuotaUsed: Exit.REFUSED,
     }
 
@@ -40,9 +35,7 @@ class Command(JsonCommand):
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Render, mark, write."""
-        job = Job.objects.select_related("studio", "portrait", "driving").filter(pk=options["job"]).first()
-        if job is None:
-            raise InvalidRequest(f"There is no job {options['job']}; `generate` prints a job's id.")
+        job = named_job(options["job"])
         destination: Path = options["out"]
         require_writable(destination)
         settings = pairs(options["option"], "--option head_motion=0.5")

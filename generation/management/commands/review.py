@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import CommandParser
 
 from generation import services
-from generation.errors import IllegalMove, InvalidRequest
+from generation.errors import InvalidRequest
+from generation.management.commands.generate import EXIT_CODES
 from generation.models import Job
 from generation.states import PARKED
-from media.errors import CountersignError
 from users.commands import Exit, JsonCommand
 from users.models import User
 from users.selectors import user_by_email
@@ -21,7 +21,7 @@ class Command(JsonCommand):
     """Decide parked jobs from the command line, as the operator or a named member of staff."""
 
     help = "List, approve or reject the jobs that wait for a person."
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {InvalidRequest: Exit.BAD_USAGE, IllegalMove: Exit.REFUSED}
+    exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One action, and the job it is about."""

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import CommandParser
 
-from consent.gate import ConsentRefused
-from generation.answers import job_answer
-from generation.errors import IllegalMove, InvalidRequest
-from generation.management.commands.generate import ACTOR, exit_code, hand_over, pairs, require_writable, wait_for
-from generation.models import Job
-from generation.selectors import OutputUnavailable
+from generation.management.commands.generate import ACTOR, EXIT_CODES, finished, named_job, pairs, require_writable
 from generation.starting import start_job
-from generation.states import Status
-from media.errors import CountersignError
 from users.commands import Exit, JsonCommand
 
 
@@ -24,12 +17,7 @@ class Command(JsonCommand):
     """Start one waiting job."""
 
     help = "Start a job that was submitted with --wait-for-start, with the settings that its previews led to."
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
-        InvalidRequest: Exit.BAD_USAGE,
-        IllegalMove: Exit.REFUSED,
-        ConsentRefused: Exit.REFUSED,
-        OutputUnavailable: Exit.REFUSED,
-    }
+    exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""
@@ -40,14 +28,8 @@ class Command(JsonCommand):
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Start, wait, copy."""
-        job = Job.objects.filter(pk=options["job"]).first()
-        if job is None:
-            raise InvalidRequest(f"There is no job {options['job']}; `generate` prints a job's id.")
+        job = named_job(options["job"])
         if options["out"]:
             require_writable(options["out"])
         settings = pairs(options["option"], "--option head_motion=0.5") or None
-        job = wait_for(start_job(job=job, options=settings, actor=ACTOR))
-        answer = job_answer(job)
-        if job.status == Status.RELEASED and options["out"]:
-            answer["output"] = str(hand_over(job, options["out"]))
-        return answer, exit_code(job)
+        return finished(start_job(job=job, options=settings, actor=ACTOR), options["out"])

@@ -5,17 +5,16 @@ from __future__ import annotations
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from django.core.management.base import CommandParser
 
-from consent.gate import ConsentRefused
 from generation import motion_templates
 from generation.answers import FACE_NAME
-from generation.errors import IllegalMove, InvalidRequest, RefusedByRule
-from generation.management.commands.generate import ACTOR, require_writable
-from generation.models import Job, MotionTemplate
-from media.errors import BadInput, CountersignError
+from generation.errors import InvalidRequest
+from generation.management.commands.generate import ACTOR, EXIT_CODES, named_job, require_writable
+from generation.models import MotionTemplate
+from media.errors import BadInput
 from users.commands import Exit, JsonCommand
 from users.selectors import studio_by_slug
 
@@ -24,12 +23,7 @@ class Command(JsonCommand):
     """Motion templates at the command line."""
 
     help = "Record the performance of a cleared job as a signed motion template, list templates, or take one back."
-    exit_codes: ClassVar[dict[type[CountersignError], Exit]] = {
-        InvalidRequest: Exit.BAD_USAGE,
-        IllegalMove: Exit.REFUSED,
-        RefusedByRule: Exit.REFUSED,
-        ConsentRefused: Exit.REFUSED,
-    }
+    exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One action and what it is about."""
@@ -49,8 +43,8 @@ class Command(JsonCommand):
 
 
 def _record(options: dict[str, Any]) -> dict[str, Any]:
-    job = Job.objects.select_related("portrait", "driving").filter(pk=options["job"]).first()
-    if job is None or options["out"] is None:
+    job = named_job(options["job"])
+    if options["out"] is None:
         raise InvalidRequest("Name a job and a file: template record --job J --out FILE.motion.")
     if not FACE_NAME.fullmatch(options["face"]):
         raise InvalidRequest(f"{options['face']!r} is no name of a face; use driver:1, driver:2 and so on.")

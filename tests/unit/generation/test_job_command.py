@@ -13,8 +13,10 @@ from django.db import connections
 from preview_material import submitted_job
 from quick_engine import NAME, quick_entry
 
+from generation import services
 from generation.engines import ENGINES
-from generation.management.commands import job as command
+from generation.errors import RefusedByRule
+from generation.management.commands import generate
 from generation.models import Job
 from generation.states import Status
 from users.models import Studio
@@ -34,11 +36,13 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str, name: str = "job"
+) -> tuple[int, dict[str, Any]]:
     monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction has to outlive the command
     code = 0
     try:
-        load_command_class("generation", "job").run_from_argv(["manage.py", "job", *arguments, "--json"])
+        load_command_class("generation", name).run_from_argv(["manage.py", name, *arguments, "--json"])
     except SystemExit as stop:
         code = int(stop.code or 0)
     return code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
@@ -61,8 +65,8 @@ def test_a_clip_that_a_reviewer_let_through_can_be_fetched(
         waited_for.status = Status.RELEASED
         return waited_for
 
-    monkeypatch.setattr(command, "wait_for", ended)
-    monkeypatch.setattr("generation.management.commands.generate.released_file", lambda job: clip)
+    monkeypatch.setattr(generate, "wait_for", ended)
+    monkeypatch.setattr(generate, "released_file", lambda job: clip)
     code, answer = run(monkeypatch, capsys, "fetch", str(job.pk), "--out", str(tmp_path / "mine.mp4"))
     assert (code, (tmp_path / "mine.mp4").read_bytes()) == (0, b"a clip")
     assert answer["output"] == str(tmp_path / "mine.mp4")
@@ -77,3 +81,14 @@ def test_what_is_missing_is_said(
     code, answer = run(monkeypatch, capsys, *arguments)
     assert code == 64
     assert "job list" in json.dumps(answer) or "--out" in json.dumps(answer)
+
+
+def test_an_approval_that_a_rule_forbids_ends_as_a_refusal(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def forbidden(**_: object) -> Job:
+        raise RefusedByRule("The template was revoked; record it anew.", code="template_revoked")
+
+    monkeypatch.setattr(services, "approve", forbidden)
+    code, answer = run(monkeypatch, capsys, "approve", str(submitted_job(studio, tmp_path).pk), name="review")
+    assert (code, answer["error"]["code"]) == (2, "template_revoked")

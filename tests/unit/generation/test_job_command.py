@@ -91,4 +91,4 @@ def test_an_approval_that_a_rule_forbids_ends_as_a_refusal(
 
     monkeypatch.setattr(services, "approve", forbidden)
     code, answer = run(monkeypatch, capsys, "approve", str(submitted_job(studio, tmp_path).pk), name="review")
-    assert (code, answer["error"]["code"]) == (2, "template_revoked")
+    assert (code, answer["error"]["message"]) == (2, "The template was revoked; record it anew.")

@@ -18,13 +18,15 @@ from provenance.examine import examine
 def verify_file(path: Path) -> dict[str, Any]:
     """Examine a file of any origin. The shape is that of `verify` in the command line's JSON, without `file`.
 
-    Raises BadInput when the file cannot be read as a video, and provenance's ExaminationTooLong.
+    Raises BadInput when the file cannot be read as a video or a still, and provenance's ExaminationTooLong.
     """
     examination = examine(path, limits=settings.MEDIA_LIMITS, deadline_s=settings.REQUEST_LIMITS.verify_seconds)
     answer = examination.as_json()
     if examination.outcome.record is not None:
         record = examination.outcome.record
         answer["record"] |= standing(record.job_id, preview=record.preview)
+    for entry, record in zip(answer["records"], examination.records, strict=True):
+        entry |= standing(record.job_id, preview=record.preview)
     return answer
 
 

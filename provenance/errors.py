@@ -58,3 +58,15 @@ class WatermarkKeyMissing(ProvenanceError):
     """The master key of the watermark is absent or too short."""
 
     code = "watermark_key_missing"
+
+
+class WatermarkKeyUnknown(ProvenanceError):
+    """No watermark key has this name."""
+
+    code = "watermark_key_unknown"
+
+
+class WatermarkKeyCompromised(ProvenanceError):
+    """A key that somebody else may hold marks nothing any more."""
+
+    code = "watermark_key_compromised"

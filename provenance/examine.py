@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from media.digests import file_sha256
 from media.frames import FrameBatch
 from media.limits import MediaLimits
 from media.video.untrusted import Sound, UntrustedClip, stream_untrusted
-from provenance import selectors
+from provenance import keys, selectors
+from provenance.answers import answer, records_of
 from provenance.credentials.isolated import read_untrusted
-from provenance.errors import ExaminationTooLong, FingerprintUnreadable
-from provenance.fingerprint.audio import SAMPLE_RATE, AudioFingerprint, compare_audio, fingerprint_audio
-from provenance.fingerprint.compare import compare
-from provenance.fingerprint.index import strength
+from provenance.errors import ExaminationTooLong
+from provenance.fingerprint.audio import SAMPLE_RATE, fingerprint_audio
 from provenance.fingerprint.video import VideoFingerprint, VideoFingerprinter
+from provenance.fusion import Content, against_one, fuse, kept_picture, view
 from provenance.models import Record
 from provenance.signals import (
     Agreement,
+    FoundMark,
     ManifestReading,
     ManifestState,
     MarkSignal,
     PictureSignal,
     RecordView,
-    SecondState,
     Signals,
     SoundSignal,
     SoundState,
 )
 from provenance.signing import anchors
+from provenance.stills import compare_still, is_still, read_untrusted_still
 from provenance.verify import Outcome, verify
 from provenance.watermark import Detection, Detector
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What one decode of a file gave."""
-
-    mark: MarkSignal
-    picture: VideoFingerprint
-    sound: AudioFingerprint | None
-    several_streams: bool
-    several_tracks: bool = False
+from provenance.watermark.stills import KEY_BITS, read_still_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,56 +51,38 @@ class Examination:
 
     def as_json(self) -> dict[str, Any]:
         """The body of a `verify` answer, consent and availability left to `generation`. Exact figures: for the command line."""
-        outcome, signals = self.outcome, self.signals
-        return {
-            "verdict": outcome.verdict.value,
-            "reasons": list(outcome.reasons),
-            "record": _record_json(outcome),
-            "signals": {
-                "manifest": _manifest_json(signals.manifest, outcome.manifest_class.value),
-                "watermark": _mark_json(signals.mark),
-                "fingerprint": _seconds_json(asdict(signals.picture)),
-                "audio": _seconds_json(asdict(signals.sound)),
-            },
-            "timeline": [
-                {"start": round(span.start_s, 3), "end": round(span.end_s, 3), "verdict": span.verdict.value}
-                for span in outcome.timeline
-            ],
-            "manifest_id": outcome.manifest_id,
-        }
+        return answer(self.outcome, self.signals)
+
+    @property
+    def records(self) -> list[RecordView]:
+        """The records that `as_json` tells of, in its order."""
+        return records_of(self.outcome, self.signals)
 
 
 def examine(path: Path, *, limits: MediaLimits, deadline_s: float | None = None) -> Examination:
-    """Examines any file. A broken manifest is a finding, not an error.
+    """Examines any video or still. A broken manifest is a finding, not an error.
 
     deadline_s: for how many seconds at most, looked at between batches. Raises BadInput when there is no picture to look at,
     ExaminationTooLong past the deadline.
     """
-    clip = stream_untrusted(path, limits=limits)
+    clip = None if is_still(path) else stream_untrusted(path, limits=limits)
     reading = read_untrusted(path, anchors_pem=anchors())
-    content = look(clip, deadline_s=deadline_s)
-    signals = gather(reading, content, asset_sha256=file_sha256(path))
+    if clip is None:
+        signals = gather_still(reading, read_untrusted_still(path, limits=limits))
+    else:
+        signals = gather(reading, look(clip, deadline_s=deadline_s), asset_sha256=file_sha256(path))
     return Examination(verify(signals), signals)
 
 
-def look(
-    clip: UntrustedClip,
-    *,
-    keys: Mapping[str, bytes] | None = None,
-    issued_ids: Sequence[int] | None = None,
-    deadline_s: float | None = None,
-) -> Content:
+def look(clip: UntrustedClip, *, detector: Detector | None = None, deadline_s: float | None = None) -> Content:
     """Decodes a clip once: each batch goes through the fingerprint on its way to the detector, and no frame is kept.
 
-    keys, issued_ids: the marks to look for, every live one without them. Raises BadInput, and ExaminationTooLong when it has
-    taken longer than deadline_s.
+    detector: of the marks to look for, every one of ours without it. Raises BadInput, and ExaminationTooLong when it has taken
+    longer than deadline_s.
     """
     fingerprinter = VideoFingerprinter()
-    detector = Detector(
-        selectors.live_keys() if keys is None else keys, selectors.issued_ids() if issued_ids is None else issued_ids
-    )
     batches = _until(clip.planes(), deadline_s)
-    detection = detector.detect(_through(batches, fingerprinter.update))
+    detection = (detector or keys.detector()).detect(_through(batches, fingerprinter.update))
     sound = clip.stereo(sample_rate=SAMPLE_RATE)
     return Content(
         mark=mark_signal(detection),
@@ -126,26 +101,71 @@ def _several_tracks(clip: UntrustedClip, sound: Sound) -> bool:
 
 def gather(reading: ManifestReading, content: Content, *, asset_sha256: str | None = None) -> Signals:
     """The signals of a file: its records looked up, its content compared with the one that manifest or mark points to."""
+    compromised = keys.compromised_keys()
+    mark = replace(content.mark, compromised=content.mark.key_name in compromised)
     named = selectors.record_by_manifest(reading.manifest_id) if reading.manifest_id else None
-    marked = selectors.record_by_watermark_id(content.mark.watermark_id) if content.mark.watermark_id else None
-    pointed = named if named is not None and reading.signature_holds else marked
-    if pointed is not None or content.mark.found:
-        picture, found = _against(content.picture, pointed), None
-    else:
-        picture, found = _in_index(content.picture)
+    marked = selectors.record_by_watermark_id(mark.watermark_id) if mark.watermark_id else None
+    signed = named if named is not None and reading.signature_holds else None
+    fused = against_one(content, signed) if signed is not None else fuse(content, mark, marked, compromised)
     return Signals(
         manifest=reading,
-        mark=content.mark,
-        picture=picture,
-        sound=_sound(content.sound, pointed or found, picture.offset_s),
+        mark=mark,
+        picture=fused.picture,
+        sound=fused.sound,
         duration_s=content.picture.duration_s,
-        manifest_record=_view(named),
-        mark_record=_view(marked),
-        index_record=_view(found),
+        manifest_record=view(named),
+        mark_record=view(marked),
+        index_record=view(fused.found),
+        pieces=fused.pieces,
         several_streams=content.several_streams,
         several_tracks=content.several_tracks,
         notes=tuple(_notes(reading, named, asset_sha256)),
     )
+
+
+def gather_still(reading: ManifestReading, rgb: Tensor) -> Signals:
+    """The signals of a still, uint8 RGB (H, W, 3): the mark of the clip it was cut from, or the number that stills carry.
+
+    Any picture decodes to some number, so one that leads to a record counts only where the record shows this very picture.
+    """
+    batch = FrameBatch(rgb[None], torch.zeros(1, dtype=torch.float64))
+    fingerprinter = VideoFingerprinter()
+    fingerprinter.update(batch)
+    mark = mark_signal(keys.detector().detect([batch]))
+    mark = replace(mark, segments_s=(), compromised=mark.key_name in keys.compromised_keys())
+    marked = selectors.record_by_watermark_id(mark.watermark_id) if mark.watermark_id else None
+    by_number = selectors.record_by_still_key(number) if (number := read_still_key(rgb)) is not None else None
+    picture = _still_against(fingerprinter.finish(), marked or by_number)
+    if not mark.found and by_number is not None and picture.agreement is Agreement.AGREES:
+        mark, marked = _number_signal(by_number), by_number
+    named = selectors.record_by_manifest(reading.manifest_id) if reading.manifest_id else None
+    return Signals(
+        manifest=reading,
+        mark=mark,
+        picture=picture if mark.found else PictureSignal(Agreement.NONE),
+        sound=SoundSignal(SoundState.ABSENT),
+        duration_s=0.0,
+        manifest_record=view(named),
+        mark_record=view(marked),
+        still=True,
+    )
+
+
+def _number_signal(record: Record) -> MarkSignal:
+    """A number alone: one chance in 2^32 for each that was given out."""
+    given = selectors.still_keys_given()
+    return MarkSignal(
+        found=True,
+        watermark_id=record.watermark_id,
+        scheme="still",
+        false_match_probability=given / 2.0**KEY_BITS,
+        candidates=given,
+    )
+
+
+def _still_against(picture: VideoFingerprint, record: Record | None) -> PictureSignal:
+    kept = kept_picture(record)
+    return kept if isinstance(kept, PictureSignal) else compare_still(picture, kept)
 
 
 def _notes(reading: ManifestReading, named: Record | None, asset_sha256: str | None) -> Iterator[str]:
@@ -158,21 +178,29 @@ def _notes(reading: ManifestReading, named: Record | None, asset_sha256: str | N
         yield "bytes_added_outside_the_signature"
 
 
-def _view(record: Record | None) -> RecordView | None:
-    return selectors.record_view(record) if record else None
-
-
 def mark_signal(detection: Detection) -> MarkSignal:
-    """A detection as a signal: the id in 16 hex digits, the scheme by its version."""
-    payload = detection.payload
+    """A detection as a signal: ids in 16 hex digits, schemes by their version."""
+    marks = tuple(
+        FoundMark(f"{mark.payload:016x}", mark.key_name, str(mark.scheme), mark.false_match_probability, mark.segments)
+        for mark in detection.marks
+    )
+    if not marks:
+        return MarkSignal(
+            found=False,
+            scheme=str(detection.scheme),
+            false_match_probability=detection.false_match_probability,
+            candidates=detection.candidates,
+        )
+    most = max(marks, key=lambda mark: sum(end - start for start, end in mark.segments_s))
     return MarkSignal(
-        found=detection.found,
-        watermark_id=None if payload is None else f"{payload:016x}",
-        key_name=detection.key_name,
-        scheme=str(detection.scheme),
-        false_match_probability=detection.false_match_probability,
+        found=True,
+        watermark_id=most.watermark_id,
+        key_name=most.key_name,
+        scheme=most.scheme,
+        false_match_probability=most.false_match_probability,
         candidates=detection.candidates,
-        segments_s=tuple(detection.segments),
+        segments_s=most.segments_s,
+        marks=marks,
     )
 
 
@@ -188,96 +216,3 @@ def _through(batches: Iterable[FrameBatch], look_at: Callable[[FrameBatch], None
     for batch in batches:
         look_at(batch)
         yield batch
-
-
-def _against(picture: VideoFingerprint, record: Record | None) -> PictureSignal:
-    if record is None or record.sealed_at is None:
-        return PictureSignal(Agreement.INCONCLUSIVE, note="no sealed record to compare with")
-    try:
-        kept = VideoFingerprint.from_bytes(bytes(record.fingerprint))
-    except FingerprintUnreadable:
-        return PictureSignal(Agreement.INCONCLUSIVE, note="the record's fingerprint is of another version")
-    return compare(picture, kept)
-
-
-def _in_index(picture: VideoFingerprint) -> tuple[PictureSignal, Record | None]:
-    """The strongest match among the records that resemble the picture, and its record."""
-    best, found = PictureSignal(Agreement.NONE), None
-    order = (Agreement.NONE, Agreement.WEAK, Agreement.STRONG)
-    for record in selectors.candidates_by_fingerprint(picture):
-        signal = _against(picture, record)
-        worth = strength(signal)
-        if order.index(worth) > order.index(best.agreement):
-            best, found = _rated(signal, worth), record
-    return best, found
-
-
-def _rated(signal: PictureSignal, worth: Agreement) -> PictureSignal:
-    return PictureSignal(
-        worth, signal.seconds, signal.offset_s, signal.distance, signal.motion_correlation, signal.activity_correlation
-    )
-
-
-def _sound(sound: AudioFingerprint | None, record: Record | None, offset_s: float) -> SoundSignal:
-    if record is None or record.sealed_at is None:
-        return SoundSignal(SoundState.NOT_COMPARED)
-    try:
-        kept = AudioFingerprint.from_bytes(bytes(record.audio_fingerprint)) if record.audio_fingerprint else None
-    except FingerprintUnreadable:
-        return SoundSignal(SoundState.INCONCLUSIVE)
-    return compare_audio(sound, kept, offset_s=offset_s)
-
-
-def _record_json(outcome: Outcome) -> dict[str, Any] | None:
-    record = outcome.record
-    if record is None:
-        return None
-    return {
-        "created": record.created_at.isoformat(),
-        "system": f"{record.system} {record.system_version}",
-        "studio": record.studio_public_name,
-        "watermark_id": record.watermark_id,
-    }
-
-
-def _manifest_json(reading: ManifestReading, manifest_class: str) -> dict[str, Any]:
-    values = asdict(reading)
-    return {
-        "state": reading.state.value,
-        "class": manifest_class,
-        **{key: values[key] for key in ("manifest_id", "hard_binding_holds", "signed_by_us", "expired", "signer_name")},
-        "claim_generator": reading.claim_generator,
-        "codes": list(reading.codes),
-        "note": reading.note,
-        "soft_bindings": [{"alg": binding.alg, "value": binding.value} for binding in reading.soft_bindings],
-    }
-
-
-def _mark_json(mark: MarkSignal) -> dict[str, Any]:
-    return {
-        "found": mark.found,
-        "watermark_id": mark.watermark_id,
-        "scheme": mark.scheme,
-        "false_match_probability": mark.false_match_probability,
-        "candidates": mark.candidates,
-        "segments": [list(segment) for segment in mark.segments_s],
-    }
-
-
-def _seconds_json(values: dict[str, Any]) -> dict[str, Any]:
-    """A comparison as JSON: enumerations by value, endless distances as null."""
-    seconds: list[dict[str, Any]] = values.pop("seconds")
-    return {
-        **{key: str(value) if key in ("agreement", "state") else value for key, value in values.items()},
-        "seconds": [_second_json(SecondState(**second)) for second in seconds],
-    }
-
-
-def _second_json(second: SecondState) -> dict[str, Any]:
-    return {
-        "start": second.start_s,
-        "end": round(second.end_s, 3),
-        "agreement": second.agreement.value,
-        "distance": second.distance if math.isfinite(second.distance) else None,
-        "regions": list(second.regions),
-    }

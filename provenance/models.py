@@ -8,6 +8,9 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 
+from provenance.fingerprint.windows import DIMENSIONS
+from provenance.vector_field import HalfVectorField
+
 
 class Record(models.Model):
     """One output: reserved with its watermark id before rendering, sealed once with everything that proves it.
@@ -77,6 +80,57 @@ class Record(models.Model):
         return self.watermark_id
 
 
+class WatermarkKey(models.Model):
+    """A key that marks, or once marked, outputs of one studio; its bytes are derived from the name and stored nowhere.
+
+    The database lets a state go on only, from live to retired to compromised, and gives no key up (`0004_watermark_keys`).
+    """
+
+    class State(models.TextChoices):
+        """What a key is good for. Marks of every key are looked for; those of a compromised one prove nothing."""
+
+        LIVE = "live"
+        RETIRED = "retired"
+        COMPROMISED = "compromised"
+
+    name = models.CharField(max_length=80, primary_key=True)
+    scheme = models.PositiveSmallIntegerField()
+    studio_id = models.UUIDField(db_index=True)
+    kind = models.CharField(max_length=8, choices=Record.Kind.choices, default=Record.Kind.OUTPUT)
+    month = models.CharField(max_length=7)  # 2026-11
+    state = models.CharField(max_length=11, choices=State.choices, default=State.LIVE)
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """One key marks at a time."""
+
+        constraints = (
+            models.UniqueConstraint(
+                fields=["studio_id", "kind", "month", "scheme"], condition=models.Q(state="live"), name="watermark_key_live_once"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StillKey(models.Model):
+    """The 32-bit number that stills cut from one output carry, by which its record is looked up."""
+
+    key = models.PositiveBigIntegerField(primary_key=True)
+    record = models.OneToOneField(Record, on_delete=models.PROTECT, related_name="still_key")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        """Thirty-two bits."""
+
+        constraints = (models.CheckConstraint(name="still_key_has_32_bits", condition=models.Q(key__lt=2**32)),)
+
+    def __str__(self) -> str:
+        return f"{self.key:08x}"
+
+
 class SoftBinding(models.Model):
     """A soft binding that resolves to a record. Written by the platform alone and never moved (misuse register A20)."""
 
@@ -93,3 +147,15 @@ class SoftBinding(models.Model):
 
     def __str__(self) -> str:
         return f"{self.alg} {self.value}"
+
+
+class FingerprintWindow(models.Model):
+    """One window of a sealed record's picture, by which copies of it are found: see `provenance.fingerprint_index`."""
+
+    id = models.BigAutoField(primary_key=True)
+    record = models.ForeignKey(Record, on_delete=models.PROTECT, related_name="fingerprint_windows")
+    at_s = models.FloatField()  # the middle of the window, seconds from the first frame
+    vector = HalfVectorField(dimensions=DIMENSIONS)  # of unit length
+
+    def __str__(self) -> str:
+        return f"{self.record_id} at {self.at_s:.2f} s"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -16,11 +17,13 @@ from django.utils import timezone
 
 from audit.services import record_event
 from provenance.credentials.sign import SealedFile
-from provenance.errors import RecordMissing, RecordSealed
+from provenance.errors import RecordMissing, RecordSealed, WatermarkKeyUnknown
 from provenance.fingerprint.audio import AudioFingerprint
 from provenance.fingerprint.index import sketch
 from provenance.fingerprint.video import VideoFingerprint
-from provenance.models import Record, SoftBinding
+from provenance.fingerprint_index import add_to_index
+from provenance.keys import MARKING_SCHEME
+from provenance.models import Record, SoftBinding, StillKey, WatermarkKey
 
 WATERMARK_ID_BITS = 64
 
@@ -36,42 +39,87 @@ class OutputFacts:
     duration_s: float
 
 
-def watermark_key_name(studio_id: uuid.UUID, day: date, kind: str = Record.Kind.OUTPUT) -> str:
-    """The name of the key that marks a studio's outputs in one month. Rotation makes averaging many outputs gain little.
+def live_key(*, studio_id: uuid.UUID, day: date, kind: str = Record.Kind.OUTPUT) -> WatermarkKey:
+    """The key that marks a studio's outputs in one month; a new one when there is none, or the last one was retired.
 
-    Previews are marked so strongly that their key could be measured: they have another one.
+    Rotation makes averaging many outputs gain little. Previews are marked so strongly that their key could be measured: they
+    have another one.
     """
-    month = f"{studio_id}/{day:%Y-%m}"
-    return month if kind == Record.Kind.OUTPUT else f"{month}/{kind}"
+    purpose: dict[str, Any] = {"studio_id": studio_id, "kind": kind, "month": f"{day:%Y-%m}", "scheme": MARKING_SCHEME.version}
+    parts = [str(studio_id), purpose["month"], *([kind] if kind != Record.Kind.OUTPUT else []), f"scheme-{purpose['scheme']}"]
+    earlier = WatermarkKey.objects.filter(**purpose).exclude(state=WatermarkKey.State.LIVE).count()
+    name = "/".join([*parts, *([str(earlier)] if earlier else [])])
+    key, _ = WatermarkKey.objects.get_or_create(**purpose, state=WatermarkKey.State.LIVE, defaults={"name": name})
+    return key
+
+
+def end_keys(*, names: Collection[str], state: WatermarkKey.State, actor: str, reason: str) -> list[WatermarkKey]:
+    """Retire keys, or declare them compromised; the next output gets a new one. Keys that stand there already stay as they are.
+
+    Marks of retired keys still count. Those of compromised ones still lead to their record, but prove nothing. Raises
+    WatermarkKeyUnknown, and then changes nothing.
+    """
+    earlier = [WatermarkKey.State.LIVE, *([WatermarkKey.State.RETIRED] if state == WatermarkKey.State.COMPROMISED else [])]
+    with transaction.atomic():
+        keys = list(WatermarkKey.objects.select_for_update().filter(name__in=names).order_by("name"))
+        unknown = set(names) - {key.name for key in keys}
+        if unknown:
+            raise WatermarkKeyUnknown(f"There is no watermark key {min(unknown)!r}; `watermark_keys list` names them.")
+        ended = [key for key in keys if key.state in earlier]
+        for key in ended:
+            key.state, key.changed_at = state, timezone.now()
+            key.save(update_fields=["state", "changed_at"])
+            record_event(
+                actor=actor,
+                action=f"watermark_key.{state}",
+                subject_type="watermark_key",
+                subject_id=key.name,
+                studio_id=key.studio_id,
+                detail={"reason": reason},
+            )
+    return ended
 
 
 def reserve_record(
     *,
     job_id: uuid.UUID,
     studio_id: uuid.UUID,
-    scheme: int,
     system: str,
     system_version: str,
     studio_public_name: str | None = None,
-    kind: str = Record.Kind.OUTPUT,
 ) -> Record:
-    """The record of a job, or of a month's previews, with its random 64-bit watermark id; the same one at every call for it.
+    """The record of a job with its random 64-bit watermark id; the same one at every call for it.
 
-    A restarted job must go on with the id it had, or two outputs of it could exist. job_id: for previews, what their caller
-    derived from studio and month.
+    A restarted job must go on with the id it had, or two outputs of it could exist.
     """
+    reserved = Record.objects.filter(job_id=job_id, kind=Record.Kind.OUTPUT).first()
+    naming = {"system": system, "system_version": system_version, "studio_public_name": studio_public_name}
+    return reserved or _reserved(job_id, live_key(studio_id=studio_id, day=timezone.now().date()), naming)
+
+
+def reserve_preview_record(
+    *, studio_id: uuid.UUID, system: str, system_version: str, studio_public_name: str | None = None
+) -> Record:
+    """The record of all previews that one key of a studio marks, usually those of a month.
+
+    They share one watermark id: averaging pictures of many jobs would weaken marks that differ, and strengthens this one.
+    """
+    key = live_key(studio_id=studio_id, day=timezone.now().date(), kind=Record.Kind.PREVIEW)
+    naming = {"system": system, "system_version": system_version, "studio_public_name": studio_public_name}
+    return _reserved(uuid.uuid5(studio_id, f"previews/{key.name}"), key, naming)
+
+
+def _reserved(job_id: uuid.UUID, key: WatermarkKey, naming: Mapping[str, str | None]) -> Record:
     with transaction.atomic():
         record, created = Record.objects.get_or_create(
             job_id=job_id,
-            kind=kind,
+            kind=key.kind,
             defaults={
                 "watermark_id": f"{secrets.randbits(WATERMARK_ID_BITS):016x}",
-                "key_name": watermark_key_name(studio_id, timezone.now().date(), kind),
-                "scheme": scheme,
-                "studio_id": studio_id,
-                "studio_public_name": studio_public_name,
-                "system": system,
-                "system_version": system_version,
+                "key_name": key.name,
+                "scheme": key.scheme,
+                "studio_id": key.studio_id,
+                **naming,
             },
         )
         if created:
@@ -113,14 +161,20 @@ def seal_record(
             raise RecordMissing(f"No record {record_id} was reserved; reserve it before rendering.")
         if not claimed:
             raise RecordSealed(f"Record {record_id} is sealed already; release the file it was sealed with.")
+        add_to_index(record=record, fingerprint=fingerprint)
         SoftBinding.objects.create(alg=settings.SOFT_BINDING_ALG, value=watermark_binding_value(record), record=record)
         _log(record, "record.sealed", {"manifest_id": sealed.manifest_id, "asset_sha256": sealed.asset_sha256})
     return record
 
 
-def watermark_payload(record: Record) -> int:
-    """The watermark id as the unsigned number that is embedded."""
-    return int(record.watermark_id, 16)
+def still_key_of(record: Record) -> int:
+    """The 32-bit number for stills of an output, drawn at the first call.
+
+    Half of its bits are set, give or take four: what a decoder makes of a flat or periodic picture is no key of ours.
+    """
+    drawn = iter(lambda: secrets.randbits(32), None)
+    free = next(key for key in drawn if abs(key.bit_count() - 16) <= 4 and not StillKey.objects.filter(key=key).exists())
+    return StillKey.objects.get_or_create(record=record, defaults={"key": free})[0].key
 
 
 def watermark_binding_value(record: Record) -> str:

@@ -78,7 +78,11 @@ class SecondState:
 
 @dataclass(frozen=True, slots=True)
 class PictureSignal:
-    """Fingerprint of the picture against one record. offset_s: where in the record the file starts."""
+    """Fingerprint of the picture against one record. offset_s: where in the record the file starts.
+
+    shown: the edges (top, left, bottom, right) of the file's picture as shares of the record's; beyond 0..1 the file shows
+    more. speed: of the record as the file plays it, 1.1 is a tenth too fast.
+    """
 
     agreement: Agreement
     seconds: tuple[SecondState, ...] = ()
@@ -88,6 +92,9 @@ class PictureSignal:
     activity_correlation: float | None = None
     layout_correlation: float | None = None
     note: str = ""
+    mirrored: bool = False
+    shown: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    speed: float = 1.0
 
 
 class SoundState(StrEnum):
@@ -114,8 +121,23 @@ class SoundSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMark:
+    """One of the marks of a file: whose it is, by which key, and the seconds that carry it."""
+
+    watermark_id: str
+    key_name: str
+    scheme: str
+    false_match_probability: float
+    segments_s: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MarkSignal:
-    """The watermark read from the picture. segments_s: seconds that carry it. false_match_probability: candidates x tail."""
+    """The watermark read from the picture. segments_s: seconds that carry it. false_match_probability: candidates x tail.
+
+    Where several were found, that of the most seconds; marks: all of them, in order of appearance. compromised: somebody else
+    may hold its key, so that it proves nothing.
+    """
 
     found: bool
     watermark_id: str | None = None
@@ -124,6 +146,8 @@ class MarkSignal:
     false_match_probability: float | None = None
     candidates: int = 0
     segments_s: tuple[tuple[float, float], ...] = ()
+    marks: tuple[FoundMark, ...] = ()
+    compromised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +170,29 @@ class RecordView:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of a file that holds several outputs: the record it is of, by its mark or by its content, compared with it.
+
+    All times are those of the file. marked: it carries the record's own mark. compromised: as for `MarkSignal`.
+    """
+
+    start_s: float
+    end_s: float
+    watermark_id: str
+    record: RecordView | None
+    picture: PictureSignal
+    sound: SoundSignal
+    marked: bool = True
+    compromised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Signals:
     """Everything seen in one file.
 
     manifest_record: the record whose id the manifest carries. mark_record: the record of the watermark. index_record: the
-    nearest record by content when nothing points to one. picture, sound: compared with the record that `compared` names.
+    record that the content comes nearest to, when nothing else points there. picture, sound: compared with the record that
+    manifest or mark point to, else with that one. pieces: where it holds several records, in order of time.
     """
 
     manifest: ManifestReading
@@ -161,6 +203,8 @@ class Signals:
     manifest_record: RecordView | None = None
     mark_record: RecordView | None = None
     index_record: RecordView | None = None
+    pieces: tuple[Piece, ...] = ()
+    still: bool = False
     several_streams: bool = False  # more than one video stream: a player may show another than the one examined
     several_tracks: bool = False  # sounds, subtitles or loudspeakers that a player may add to what was examined
     notes: tuple[str, ...] = ()

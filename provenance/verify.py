@@ -2,10 +2,10 @@
 
 1. Classify the embedded manifest. It is ours only when a signature of ours holds *and* the digest of its claim is the one
    in our record: a stolen key makes signatures, not records (misuse register A16).
-2. Relate the watermark to it: none, of the same record, of another, or found (in a clip, in previews) with no manifest of ours
-   beside it.
+2. Relate the watermark to it: none, of the same record, of another, or found (in a clip, in previews, by a key that others may
+   hold) with no manifest of ours beside it.
 3. Put picture and sound together: sound that differs is a difference, sound that is missing is noted, sound that could not
-   be compared proves nothing.
+   be compared proves nothing. Several outputs in one file are none of them as it was released.
 4. Look the case up in `RULES`, first match wins. A case no rule names is never `confirmed` and never `recovered`.
 5. Name the record: the one that stands behind the verdict, or for a forgery only the one it claims.
 6. Lay the verdict out over the seconds of the file.
@@ -21,23 +21,12 @@ from provenance.signals import (
     Agreement,
     ManifestReading,
     ManifestState,
-    MarkSignal,
     RecordView,
     Signals,
     SoundSignal,
     SoundState,
 )
-
-
-class Verdict(StrEnum):
-    """The one vocabulary of the product."""
-
-    CONFIRMED = "confirmed"
-    RECOVERED = "recovered"
-    ALTERED = "altered"
-    TRANSPLANTED = "transplanted"
-    FOREIGN = "foreign"
-    UNKNOWN = "unknown"
+from provenance.timeline import Span, Verdict, timeline
 
 
 class ManifestClass(StrEnum):
@@ -59,6 +48,7 @@ class MarkClass(StrEnum):
     OTHER = "other"
     FOUND = "found"  # and no manifest of ours in the file
     PREVIEW = "preview"  # of previews, and no manifest of ours in the file
+    COMPROMISED = "compromised"  # by a key that somebody else may hold, and no manifest of ours in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +78,9 @@ _CONTRADICTS = frozenset({A.CONTRADICTS})
 _NOT_OURS = frozenset({M.NONE, M.FOREIGN_BROKEN})
 _BROKEN, _FOREIGN = frozenset({M.OURS_BROKEN}), frozenset({M.FOREIGN_VALID})
 _FOUND, _UNMARKED, _PREVIEW = frozenset({K.FOUND}), frozenset({K.NONE}), frozenset({K.PREVIEW})
+_COMPROMISED = frozenset({K.COMPROMISED})
+_RESEMBLES = frozenset({A.AGREES, A.IN_PART, A.STRONG})
+_RESEMBLES_NOT = frozenset({A.INCONCLUSIVE, A.WEAK, A.NONE})
 
 RULES: tuple[Rule, ...] = (
     Rule(frozenset({M.OURS_HOLDS}), _ANY_MARK, _ANY_CONTENT, Verdict.CONFIRMED),
@@ -98,6 +91,12 @@ RULES: tuple[Rule, ...] = (
     # previews came from here, but never as a clip: whoever made one of them changed what it is, and nobody consented to that
     Rule(_FOREIGN, _PREVIEW, _ANY_CONTENT, Verdict.ALTERED, ("republished_under_foreign_manifest", "preview_only")),
     Rule(_NOT_OURS, _PREVIEW, _ANY_CONTENT, Verdict.ALTERED, ("preview_only",)),
+    # a mark that anybody could have made says where to look; what is found there counts as if there were no mark
+    Rule(_FOREIGN, _COMPROMISED, _RESEMBLES, Verdict.ALTERED, ("republished_under_foreign_manifest", "mark_of_compromised_key")),
+    Rule(_FOREIGN, _COMPROMISED, _RESEMBLES_NOT, Verdict.FOREIGN, ("mark_of_compromised_key",)),
+    Rule(_NOT_OURS, _COMPROMISED, _RESEMBLES, Verdict.ALTERED, ("mark_of_compromised_key",)),
+    Rule(_NOT_OURS, _COMPROMISED, _RESEMBLES_NOT, Verdict.UNKNOWN, ("mark_of_compromised_key",)),
+    Rule(_FOREIGN | _NOT_OURS, _COMPROMISED, _CONTRADICTS, Verdict.TRANSPLANTED, ("content_contradicts_record",)),
     Rule(_FOREIGN, _FOUND, _COMPATIBLE, Verdict.ALTERED, ("republished_under_foreign_manifest",)),
     Rule(_FOREIGN, _FOUND, _CONTRADICTS, Verdict.TRANSPLANTED, ("content_contradicts_record",)),
     Rule(_FOREIGN, _UNMARKED, frozenset({A.STRONG}), Verdict.ALTERED, ("marks_removed",)),
@@ -111,15 +110,6 @@ RULES: tuple[Rule, ...] = (
 
 _MARK_COVERAGE = 0.5  # share of the seconds that must carry the mark; quiet seconds may be too dark for it
 _EXCERPT_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch of the file, in seconds, with a verdict of its own."""
-
-    start_s: float
-    end_s: float
-    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +140,7 @@ def verify(signals: Signals) -> Outcome:
     # Step 5.
     standing, claimed = _records(rule.verdict, manifest, mark, signals)
     # Step 6.
-    timeline = tuple(_timeline(rule.verdict, signals))
+    spans = () if signals.still else timeline(rule.verdict, standing.watermark_id if standing else None, signals)
     notes = dict.fromkeys([*rule.reasons, *content_notes, *_notes(manifest, mark, signals)])
     return Outcome(
         verdict=rule.verdict,
@@ -158,7 +148,7 @@ def verify(signals: Signals) -> Outcome:
         record=standing,
         claimed_record=claimed,
         manifest_id=standing.manifest_id if standing else signals.manifest.manifest_id,
-        timeline=timeline,
+        timeline=spans,
         manifest_class=manifest,
         mark_class=mark,
         content=content,
@@ -183,6 +173,8 @@ def classify_mark(manifest: ManifestClass, signals: Signals) -> MarkClass:
     if not signals.mark.found:
         return MarkClass.NONE
     if manifest not in (ManifestClass.OURS_HOLDS, ManifestClass.OURS_BROKEN):
+        if signals.mark.compromised:
+            return MarkClass.COMPROMISED
         previews = signals.mark_record is not None and signals.mark_record.preview
         return MarkClass.PREVIEW if previews else MarkClass.FOUND
     named = signals.manifest_record
@@ -192,18 +184,15 @@ def classify_mark(manifest: ManifestClass, signals: Signals) -> MarkClass:
 
 def combine_content(signals: Signals, mark: MarkClass) -> tuple[Agreement, tuple[str, ...]]:
     """Step 3: the picture's agreement, lowered to `in_part` by anything that is not vouched for, and why."""
+    if signals.pieces and mark not in (MarkClass.SAME, MarkClass.OTHER):
+        return _combined_pieces(signals), ("several_records",)
     if signals.picture.agreement is not Agreement.AGREES:
         return signals.picture.agreement, _sound_notes(signals.sound)
     doubts = [
         *_sound_doubts(signals.sound),
         *(["several_video_streams"] if signals.several_streams else []),
         *(["several_sound_or_text_tracks"] if signals.several_tracks else []),
-        *(
-            ["mark_covers_part"]
-            if mark is MarkClass.FOUND and _coverage(signals.mark, signals.duration_s) < _MARK_COVERAGE
-            else []
-        ),
-        *(["record_not_sealed"] if mark is MarkClass.FOUND and not _is_sealed(signals.mark_record) else []),
+        *(_mark_doubts(signals) if mark is MarkClass.FOUND else []),
     ]
     return (Agreement.IN_PART if doubts else Agreement.AGREES), (*doubts, *_sound_notes(signals.sound))
 
@@ -248,9 +237,20 @@ def _sound_notes(sound: SoundSignal) -> tuple[str, ...]:
     return ("sound_missing",) if sound.state is SoundState.MISSING else ()
 
 
-def _coverage(mark: MarkSignal, duration_s: float) -> float:
-    covered = sum(end - start for start, end in mark.segments_s)
-    return covered / duration_s if duration_s > 0 else 0.0
+def _mark_doubts(signals: Signals) -> list[str]:
+    covers_part = not signals.still and _coverage(signals) < _MARK_COVERAGE
+    unsealed = not _is_sealed(signals.mark_record)
+    return [*(["mark_covers_part"] if covers_part else []), *(["record_not_sealed"] if unsealed else [])]
+
+
+def _combined_pieces(signals: Signals) -> Agreement:
+    against = [piece.picture.agreement is Agreement.CONTRADICTS for piece in signals.pieces]
+    return Agreement.CONTRADICTS if all(against) else Agreement.IN_PART
+
+
+def _coverage(signals: Signals) -> float:
+    covered = sum(end - start for start, end in signals.mark.segments_s)
+    return covered / signals.duration_s if signals.duration_s > 0 else 0.0
 
 
 def _rule(manifest: ManifestClass, mark: MarkClass, content: Agreement) -> Rule:
@@ -270,7 +270,8 @@ def _records(
     if verdict in (Verdict.FOREIGN, Verdict.UNKNOWN):
         return None, None
     ours = manifest in (ManifestClass.OURS_HOLDS, ManifestClass.OURS_BROKEN, ManifestClass.OURS_UNRECORDED)
-    marked = signals.mark_record if mark is not MarkClass.NONE else signals.index_record
+    led_by_content = mark is MarkClass.NONE or (mark is MarkClass.COMPROMISED and signals.index_record is not None)
+    marked = signals.index_record if led_by_content else signals.mark_record
     found = signals.manifest_record if ours else marked
     return (None, found) if verdict is Verdict.TRANSPLANTED else (found, None)
 
@@ -284,6 +285,8 @@ def _notes(manifest: ManifestClass, mark: MarkClass, signals: Signals) -> Iterat
         yield "mark_of_another_record"
     if mark is not MarkClass.NONE and signals.mark_record is None:
         yield "mark_without_record"
+    if mark is MarkClass.FOUND and signals.index_record is not None:
+        yield "content_of_another_record"
     if _is_excerpt(signals):
         yield "excerpt"
     yield from signals.notes
@@ -292,39 +295,4 @@ def _notes(manifest: ManifestClass, mark: MarkClass, signals: Signals) -> Iterat
 def _is_excerpt(signals: Signals) -> bool:
     record = signals.manifest_record or signals.mark_record
     whole_s = record.duration_s if record else None
-    return whole_s is not None and signals.duration_s > 0 and signals.duration_s < whole_s - _EXCERPT_S
-
-
-def _timeline(verdict: Verdict, signals: Signals) -> Iterator[Span]:
-    """Step 6: spans of one verdict, neighbours joined. Only an altered file differs from second to second."""
-    seconds = signals.picture.seconds
-    if verdict is not Verdict.ALTERED or not seconds:
-        yield Span(0.0, signals.duration_s, verdict)
-        return
-    current: Span | None = None
-    for index, second in enumerate(seconds):
-        span = Span(second.start_s, second.end_s, _second_verdict(index, signals))
-        if current and current.verdict is span.verdict:
-            current = Span(current.start_s, span.end_s, span.verdict)
-            continue
-        if current:
-            yield current
-        current = span
-    if current:
-        yield current
-
-
-def _second_verdict(index: int, signals: Signals) -> Verdict:
-    second = signals.picture.seconds[index]
-    marked = any(start < second.end_s and end > second.start_s for start, end in signals.mark.segments_s)
-    if second.agreement is Agreement.NONE and not marked:
-        return Verdict.UNKNOWN
-    if second.agreement is not Agreement.AGREES or _sound_spoils(index, signals.sound):
-        return Verdict.ALTERED
-    return Verdict.RECOVERED if marked else Verdict.ALTERED
-
-
-def _sound_spoils(index: int, sound: SoundSignal) -> bool:
-    if sound.state is SoundState.ADDED:
-        return True
-    return index < len(sound.seconds) and sound.seconds[index].agreement is not Agreement.AGREES
+    return whole_s is not None and not signals.still and signals.duration_s > 0 and signals.duration_s < whole_s - _EXCERPT_S

@@ -56,11 +56,10 @@ IN_THE_MIDDLE = Anchor()
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The keys of one mark: where the text lies, and the watermark with its payload."""
+    """The secrets of one mark: what decides where the text lies, and the embedder of the watermark, of strength STRENGTH."""
 
     placement: bytes
-    watermark_key: bytes
-    payload: int
+    embedder: Embedder
 
 
 def finished(frame: Tensor, secrets: Secrets, anchor: Anchor = IN_THE_MIDDLE) -> bytes:
@@ -136,8 +135,7 @@ def burnt_in(frame: Tensor, mark: VisibleMark) -> Tensor:
 def watermarked(frame: Tensor, secrets: Secrets) -> Tensor:
     """uint8 (H, W, 3) with the invisible mark, strong enough to be read from this one picture."""
     batch = FrameBatch(frame[None], torch.zeros(1, dtype=torch.float64))
-    embedder = Embedder(secrets.watermark_key, secrets.payload, strength=STRENGTH)
-    return next(iter(embedder.embed([batch]))).rgb[0]
+    return next(iter(secrets.embedder.embed([batch]))).rgb[0]
 
 
 def encoded(frame: Tensor) -> bytes:

@@ -20,16 +20,15 @@ from generation.errors import InvalidRequest
 from generation.models import Job, Preview
 from generation.options import option_values, parse_options
 from generation.previews.errors import NotPreviewable, PreviewPairsUsed, PreviewQuotaUsed
-from generation.previews.marking import Secrets, finished
+from generation.previews.marking import STRENGTH, Secrets, finished
 from generation.previews.moments import moments
 from generation.previews.process import RendererProcess
 from generation.previews.scene import anchor_of, scene_key, scene_of
 from generation.stages.render import require_inputs_stand
 from generation.states import Status
+from provenance.keys import embedder_of, watermark_key
 from provenance.models import Record
-from provenance.selectors import watermark_key
-from provenance.services import reserve_record, watermark_payload
-from provenance.watermark import SCHEME_1
+from provenance.services import reserve_preview_record
 from users.models import Studio
 
 # cleared by the gate or by a moderator, and neither doubted since nor ended; an ended job has no motion any more
@@ -73,7 +72,7 @@ def preview(*, job: Job, options: Mapping[str, Any], moment: int, actor: str) ->
     row, record = _written_down(job, option_values(asked), known[moment], actor)
     frame = RENDERER.frame(scene_key(job, asked.shape), lambda: scene_of(job, asked.shape), asked.performance, known[moment])
     _require_still_standing(job.pk)
-    secrets = Secrets(_key(job.studio), watermark_key(record.key_name), watermark_payload(record))
+    secrets = Secrets(_key(job.studio), embedder_of(record, strength=STRENGTH))
     return Picture(finished(frame, secrets, anchor_of(job, asked.shape)), row)
 
 
@@ -99,15 +98,6 @@ def _key(studio: Studio) -> bytes:
     return hmac.digest(watermark_key(f"{studio.pk}/previews"), b"moments and places", "sha256")
 
 
-def month_of_previews(studio_id: uuid.UUID, now: datetime) -> uuid.UUID:
-    """What stands for the job in the record of all previews of a studio and month.
-
-    They share one watermark id: averaging pictures of many jobs would weaken marks that differ, and strengthens this one. Which
-    job a preview was of is known from the `Preview` rows.
-    """
-    return uuid.uuid5(studio_id, f"previews/{now:%Y-%m}")
-
-
 @transaction.atomic
 def _written_down(job: Job, options: dict[str, Any], at_s: float, actor: str) -> tuple[Preview, Record]:
     """Count the preview, or raise PreviewQuotaUsed or PreviewPairsUsed. Before it is made: it is asking that costs."""
@@ -115,11 +105,8 @@ def _written_down(job: Job, options: dict[str, Any], at_s: float, actor: str) ->
     Studio.objects.select_for_update(no_key=True).get(pk=job.studio_id)
     now = timezone.now()
     _require_quota(job, now)
-    record = reserve_record(
-        job_id=month_of_previews(job.studio_id, now),
+    record = reserve_preview_record(
         studio_id=job.studio_id,
-        kind=Record.Kind.PREVIEW,
-        scheme=SCHEME_1.version,
         system=settings.CLAIM_GENERATOR,
         system_version=settings.VERSION,
         studio_public_name=job.studio.public_name,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 from django.db import transaction
@@ -26,12 +27,10 @@ from generation.transitions import SYSTEM_ACTOR, advance, move
 from media.frames import FrameStream
 from media.video import read_frames, read_planes
 from media.video.recompress import centre_crop, half_size, recompressed
-from provenance.selectors import record_by_job, watermark_key
-from provenance.services import watermark_payload
-from provenance.watermark import Detector, margin
-
-STRONGER = 1.35  # of the base strength: about 2.6 dB, the most that stayed invisible on flats
-REQUIRED_MARGIN_NATS = 5.0  # above the acceptance threshold; one more generation of compression costs about as much
+from provenance.keys import detector_of, payload_of
+from provenance.selectors import record_by_job
+from provenance.watermark import Margin, margin_of
+from provenance.watermark.self_test import REQUIRED_NATS, STRONGER, excerpts
 
 
 def run(held: Claim) -> Job:
@@ -40,7 +39,7 @@ def run(held: Claim) -> Job:
     require_releasable(job)
     require_unchanged(job.rendered_path, job.rendered_sha256, "rendered clip")
     margins = _margins(held)
-    thin = min(margins.values()) < REQUIRED_MARGIN_NATS
+    thin = any(margin.is_thin for margin in margins.values())
     if thin and job.watermark_strength < STRONGER:
         return _render_again(held, margins)
     if thin:
@@ -52,36 +51,48 @@ def run(held: Claim) -> Job:
             status=Status.SEALING,
             stage=Stage.SEAL,
             lease_token=held.token,
-            self_test={"margins_nats": margins, "strength": job.watermark_strength, "required_nats": REQUIRED_MARGIN_NATS},
+            self_test={**_written(margins), "strength": job.watermark_strength, "required_nats": REQUIRED_NATS},
             hold_reasons=hold_reasons,
         )
         dispatch.enqueue_after_commit(job.pk, Stage.SEAL)
     return advanced
 
 
-def _margins(held: Claim) -> dict[str, float]:
+def _margins(held: Claim) -> dict[str, Margin]:
     job = held.job
     record = record_by_job(job.pk)
     if record is None:
         raise ArtefactChanged("This job has no record of its mark; submit it again.")
-    payload = watermark_payload(record)
-    copies = _copies(storage.resolve(job.rendered_path), Fraction(job.render_facts["frame_rate"]))
+    rate = Fraction(job.render_facts["frame_rate"])
+    parts = excerpts(job.render_facts["frames"], rate)
+    copies = _copies(lambda: _excerpts(storage.resolve(job.rendered_path), parts), rate)
     # no list of issued ids: the mark must be strong enough for a free decode, as a stranger with the key would do
-    detector = Detector({record.key_name: watermark_key(record.key_name)})
-    margins = {}
-    for name, open_copy in copies.items():
-        detection = detector.detect(_checked(held, open_copy()))
-        margins[name] = round(margin(detection), 2) if detection.found and detection.payload == payload else 0.0
-    return margins
+    detector = detector_of(record, freely=True)
+    return {name: margin_of(detector.detect(_checked(held, copy())), payload_of(record)) for name, copy in copies.items()}
 
 
-def _copies(path: Path, rate: Fraction) -> dict[str, Callable[[], FrameStream]]:
+def _copies(source: Callable[[], FrameStream], rate: Fraction) -> dict[str, Callable[[], FrameStream]]:
     """What the mark must survive: the file itself, and three things that happen to it on its way through the world."""
     return {
-        f"as encoded (CRF {CRF})": lambda: read_planes(path),
-        "CRF 28": lambda: recompressed(read_planes(path), frame_rate=rate, crf=28),
-        "half size": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=half_size),
-        "crop 90%": lambda: recompressed(read_planes(path), frame_rate=rate, crf=23, transform=centre_crop),
+        f"as encoded (CRF {CRF})": source,
+        "CRF 28": lambda: recompressed(source(), frame_rate=rate, crf=28),
+        "half size": lambda: recompressed(source(), frame_rate=rate, crf=23, transform=half_size),
+        "crop 90%": lambda: recompressed(source(), frame_rate=rate, crf=23, transform=centre_crop),
+    }
+
+
+def _excerpts(path: Path, parts: list[tuple[int, int]]) -> FrameStream:
+    """Stretches of a clip, (first frame, number of frames) each, one after the other."""
+    for start, wanted in parts:
+        yield from islice(read_planes(path, batch_size=1, start_frame=start), wanted)
+
+
+def _written(margins: dict[str, Margin]) -> dict[str, dict[str, float]]:
+    """Margins as they are kept with the job and its record."""
+    return {
+        "margins_nats": {name: margin.nats for name, margin in margins.items()},
+        "margins_db": {name: margin.db for name, margin in margins.items()},
+        "marked_share": {name: margin.marked_share for name, margin in margins.items()},
     }
 
 
@@ -91,7 +102,7 @@ def _checked(held: Claim, batches: FrameStream) -> FrameStream:
         yield batch
 
 
-def _render_again(held: Claim, margins: dict[str, float]) -> Job:
+def _render_again(held: Claim, margins: dict[str, Margin]) -> Job:
     with transaction.atomic():
         moved = move(
             job_id=held.job.pk,
@@ -102,8 +113,8 @@ def _render_again(held: Claim, margins: dict[str, float]) -> Job:
             stage=Stage.RENDER,
             watermark_strength=STRONGER,
             frames_done=0,
-            self_test={"first_margins_nats": margins},
-            detail={"margins_nats": margins, "next_strength": STRONGER},
+            self_test={"first_margins_nats": _written(margins)["margins_nats"]},
+            detail={"margins_nats": _written(margins)["margins_nats"], "next_strength": STRONGER},
         )
         dispatch.enqueue_after_commit(held.job.pk, Stage.RENDER)
     return moved

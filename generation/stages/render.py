@@ -27,10 +27,9 @@ from media.digests import file_sha256
 from media.frames import FrameBatch
 from media.video import VideoWriter, prefetch
 from media.video.colour import to_yuv
+from provenance.keys import embedder_of
 from provenance.models import Record
-from provenance.selectors import watermark_key
 from provenance.services import reserve_record
-from provenance.watermark import SCHEME_1, Embedder
 
 TEST_LABEL = "TEST - AI generated"
 CRF = 18  # visually lossless for x264; the watermark survives far harder settings
@@ -43,7 +42,6 @@ def run(held: Claim) -> Job:
     record = reserve_record(
         job_id=job.pk,
         studio_id=job.studio_id,
-        scheme=SCHEME_1.version,
         system=settings.CLAIM_GENERATOR,
         system_version=settings.VERSION,
         studio_public_name=job.studio.public_name,
@@ -94,8 +92,7 @@ def _render(held: Claim, animator: Animator, record: Record, destination: Path, 
     # one core animates while another marks and encodes
     frames = prefetch(animator.animate(prepared, performances, options.performance))
     labelled = burn_in(frames, label) if label else frames
-    embedder = Embedder(watermark_key(record.key_name), int(record.watermark_id, 16), strength=job.watermark_strength)
-    marked = embedder.embed(map(to_yuv, _counted(held, labelled)))
+    marked = embedder_of(record, strength=job.watermark_strength).embed(map(to_yuv, _counted(held, labelled)))
     audio = storage.resolve(job.driving.normalised_path) if voice and job.driving.facts["has_audio"] else None
     count = 0
     with (

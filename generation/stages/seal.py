@@ -23,7 +23,6 @@ from generation.claims import Claim
 from generation.errors import ArtefactChanged, RefusedByRule, SignerOnly, WeakWatermark
 from generation.models import Asset, Job
 from generation.release import require_releasable, require_unchanged, rests_on_attestation
-from generation.stages.prove import REQUIRED_MARGIN_NATS
 from generation.stages.render import require_inputs_stand
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
@@ -38,12 +37,15 @@ from provenance.credentials.manifest import (
 )
 from provenance.credentials.pki import Signer
 from provenance.credentials.sign import SealedFile, seal_output
-from provenance.examine import Content, look
+from provenance.examine import look
 from provenance.fingerprint.video import ALGORITHM as FINGERPRINT_ALG
+from provenance.fusion import Content
+from provenance.keys import detector_of
 from provenance.models import Record
-from provenance.selectors import record_by_job, watermark_key
-from provenance.services import OutputFacts, seal_record, watermark_payload
+from provenance.selectors import record_by_job
+from provenance.services import OutputFacts, seal_record
 from provenance.signing import signer
+from provenance.watermark.self_test import REQUIRED_NATS
 
 SIGNER_ROLE = "signer"
 MEDIA_TYPE_BY_KIND = {
@@ -64,11 +66,7 @@ def run(held: Claim) -> Job:
     claim_signer = signer()
     _require_fit_for(job, claim_signer)
     record = _own_record(job)
-    content = look(
-        stream_untrusted(rendered, limits=settings.MEDIA_LIMITS),
-        keys={record.key_name: watermark_key(record.key_name)},
-        issued_ids=[watermark_payload(record)],
-    )
+    content = look(stream_untrusted(rendered, limits=settings.MEDIA_LIMITS), detector=detector_of(record))
     _require_mark(content, record)
     held.check()
     sealed = seal_output(
@@ -91,7 +89,7 @@ def _own_copy(job: Job) -> Path:
 
 def _require_proven(job: Job) -> None:
     margins = job.self_test.get("margins_nats") or {}
-    if not margins or min(margins.values()) < REQUIRED_MARGIN_NATS:
+    if not margins or min(margins.values()) < REQUIRED_NATS:
         raise WeakWatermark("The watermark's self-test is missing or too thin; submit the job again.")
 
 

@@ -17,6 +17,7 @@ from media.errors import BadInput, CountersignError
 from media.video import probe
 from portal.body_limits import TooLarge
 from portal.public_answer import public_answer
+from provenance.stills import is_still
 
 INSTEAD = "cut out the part in question, or use the command line, which takes files of any length."
 
@@ -57,7 +58,7 @@ def examine_upload(upload: UploadedFile[bytes] | None) -> dict[str, Any]:
     Raises BadInput, TooLarge or Busy.
     """
     if upload is None or not upload.size:
-        raise BadInput("No file arrived, or an empty one; choose a video file.")
+        raise BadInput("No file arrived, or an empty one; choose a video or a picture.")
     limit_bytes = settings.REQUEST_LIMITS.verify_inline_bytes
     if upload.size > limit_bytes:
         raise TooLarge(f"The file is larger than {limit_bytes // 2**20} MB; {INSTEAD}")
@@ -69,7 +70,9 @@ def examine_upload(upload: UploadedFile[bytes] | None) -> dict[str, Any]:
 
 
 def _require_affordable(path: Path) -> None:
-    """Raise TooLarge when decoding the file would take more work than a visitor may ask for at once."""
+    """Raise TooLarge when decoding a video would take more work than a visitor may ask for at once; stills have one limit."""
+    if is_still(path):
+        return
     info = probe(path, limits=settings.MEDIA_LIMITS, tolerant=True)
     frames = max(info.frame_count, round(info.duration_s * float(info.frame_rate)))
     budget = settings.REQUEST_LIMITS.verify_inline_pixels

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from generation import storage
 from generation.models import Asset, Job
+from generation.posters import poster
 from generation.selectors import released_file
 from portal.acting import Acting
-from portal.services import record_download, record_play
+from portal.services import record_download, record_play, record_poster
 from portal.streaming import file_response
 
 PLAYED = "played_jobs"  # of the session
@@ -33,6 +34,13 @@ def download(request: HttpRequest, acting: Acting, job: Job) -> HttpResponseBase
     record_download(acting=acting, job=job)
     name = f"countersign-{job.watermark_id}.mp4"
     return file_response(request, path, content_type="video/mp4", etag=job.output_sha256, download_name=name)
+
+
+def show_poster(acting: Acting, job: Job, at_s: float | None) -> HttpResponse:
+    """A still of the released clip. Raises what `generation.posters.poster` raises."""
+    still = poster(job, at_s=at_s)
+    record_poster(acting=acting, job=job)
+    return HttpResponse(still, content_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
 def show_asset(request: HttpRequest, asset: Asset) -> HttpResponseBase:

@@ -12,6 +12,7 @@ from typing import Any
 
 STRONG_FALSE_MATCH = 1e-9  # one in a billion innocent videos
 TAIL_S = 0.1  # the last frames of a clip are no second of their own
+SAID_OF_A_SPAN = ("verdict", "watermark_id")
 Answer = dict[str, Any]
 
 MANIFEST_STRENGTH = {
@@ -44,6 +45,7 @@ def public_answer(result: Mapping[str, Any]) -> Answer:
             "fingerprint": _content(signals.get("fingerprint") or {}),
             "audio": _content(signals.get("audio") or {}),
         },
+        "records": [_piece(record) for record in result.get("records") or ()],
         "timeline": whole_seconds(result.get("timeline") or ()),
         "manifest_id": result.get("manifest_id"),
     }
@@ -62,6 +64,12 @@ def public_record(record: Mapping[str, Any] | None) -> Answer | None:
         "consent": {"state": consent.get("state"), "since": consent.get("since")},
         "availability": record.get("availability"),
     }
+
+
+def _piece(record: Mapping[str, Any]) -> Answer:
+    """A record, and the whole seconds that are of it."""
+    spans = whole_seconds([{"start": start, "end": end} for start, end in record["segments"]])
+    return {**(public_record(record) or {}), "segments": [[span["start"], span["end"]] for span in spans]}
 
 
 def _manifest(signal: Mapping[str, Any]) -> Answer:
@@ -88,14 +96,14 @@ def _content(signal: Mapping[str, Any]) -> Answer:
 
 
 def whole_seconds(spans: Sequence[Mapping[str, Any]]) -> list[Answer]:
-    """Spans with whole seconds: starts rounded down, ends up, neighbours of one verdict joined."""
+    """Spans with whole seconds: starts rounded down, ends up, neighbours of one verdict and one record joined."""
     joined: list[Answer] = []
     for span in spans:
         first = math.floor(span["start"])
         rounded = {**span, "start": first, "end": max(first + 1, math.ceil(span["end"] - TAIL_S))}
-        rest = {name: value for name, value in rounded.items() if name in ("verdict",)}
+        rest = {name: value for name, value in rounded.items() if name in SAID_OF_A_SPAN}
         last = joined[-1] if joined else None
-        if last and last["end"] >= rounded["start"] and last.get("verdict") == rounded.get("verdict"):
+        if last and last["end"] >= rounded["start"] and all(last.get(name) == rounded.get(name) for name in SAID_OF_A_SPAN):
             last["end"] = max(last["end"], rounded["end"])
             continue
         start = max(rounded["start"], last["end"]) if last else rounded["start"]

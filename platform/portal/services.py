@@ -14,6 +14,11 @@ def record_download(*, acting: Acting, job: Job) -> None:
     _record(acting, job, "output.downloaded")
 
 
+def record_poster(*, acting: Acting, job: Job) -> None:
+    """Write down who took a still of a released clip."""
+    _record(acting, job, "output.poster")
+
+
 def record_play(*, acting: Acting, job: Job) -> None:
     """Write down who looked at a released clip; whoever plays a clip holds its bytes."""
     _record(acting, job, "output.played")

@@ -74,6 +74,9 @@ REASONS = {
     "record_not_sealed": "The clip it points to was never finished.",
     "signals_do_not_fit": "The signals do not fit together.",
     "sound_missing": "The original has sound, this file has none.",
+    "content_of_another_record": "What is shown is another clip of ours than the one its mark names.",
+    "several_records": "It holds more than one clip of ours; the seconds say which is which.",
+    "mark_of_compromised_key": "The key of this watermark is no longer secret, so only signature and picture can vouch for it.",
 }
 # a verdict that means something else with one of its reasons
 WORDS_BY_REASON = {
@@ -118,6 +121,7 @@ class Span:
     verdict: str
     x: int
     width: int
+    watermark_id: str = ""  # of the record it is of, where a file holds several
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
         headline=headline,
         explanation=explanation,
         layers=tuple(_layer(name, answer["signals"][name]) for name in LAYERS),
-        timeline=_timeline(answer["timeline"]),
+        timeline=_timeline(answer["timeline"], several=len(answer.get("records", ())) > 1),
         facts=record_facts(answer["record"]) if answer["record"] else None,
         notes=tuple(
             REASONS.get(reason, reason.replace("_", " ").capitalize())
@@ -211,7 +215,7 @@ def _layer(name: str, signal: Mapping[str, Any]) -> Layer:
     return Layer(title, meaning, signal["strength"], STATES.get(signal["state"], signal["state"].replace("_", " ")))
 
 
-def _timeline(spans: list[Mapping[str, Any]]) -> tuple[Span, ...]:
+def _timeline(spans: list[Mapping[str, Any]], *, several: bool) -> tuple[Span, ...]:
     total = max((span["end"] for span in spans), default=0)
     return tuple(
         Span(
@@ -220,6 +224,7 @@ def _timeline(spans: list[Mapping[str, Any]]) -> tuple[Span, ...]:
             str(span["verdict"]),
             round(1000 * span["start"] / total),
             round(1000 * (span["end"] - span["start"]) / total),
+            (span.get("watermark_id") or "") if several else "",
         )
         for span in spans
     )

@@ -182,7 +182,9 @@ CLAIM_GENERATOR = "Countersign"
 # an RFC 3161 time-stamping authority keeps signatures valid beyond the certificate's end
 TIMESTAMP_AUTHORITY_URL = env.text("TIMESTAMP_AUTHORITY_URL", "") or None
 # reverse DNS, as the registry of soft-binding algorithms asks
-SOFT_BINDING_ALG = env.text("SOFT_BINDING_ALG", "org.countersign.video.1")
+SOFT_BINDING_ALG = env.text("SOFT_BINDING_ALG", "org.countersign.video.2")
+# who derives watermark keys from the master secret: a class as in `provenance.keys.KeySource`, for one in a KMS
+WATERMARK_KEY_SOURCE = env.text("WATERMARK_KEY_SOURCE", "provenance.keys.MasterKey")
 
 LOGGING = {
     "version": 1,

@@ -1,4 +1,4 @@
-"""Where in a record a clip lies in time, and whether its picture lies there whole, cropped, inset or mirrored."""
+"""Where in a record a clip lies in time, in what tone, and at what speed it plays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import fftconvolve
 
-from provenance.fingerprint.video import LAYOUT, RATE_HZ
+from provenance.fingerprint.video import RATE_HZ
 
 F64 = npt.NDArray[np.float64]
 
@@ -18,20 +18,13 @@ _ALIKE = 15.0  # luma levels; samples further apart say nothing about an offset
 _TIE = 0.99  # share of the best score from which no offset is better than the plain one
 _GAINS = (0.6, 1.67)  # contrast edits beyond this change what is seen
 _TRIM_ROUNDS = 3
-_SAME_PLACE = 0.95
-_LEADERS = 2
-_REFINEMENTS = ((0.85, 1.0, 1.18), (0.93, 1.0, 1.08))
-_SCALES = (1.0, 0.9, 0.8, 0.65, 0.5, 0.35, 0.25)
-_STRIPS = (0.9, 0.75, 0.6, 0.45, 0.32)  # crops to another aspect; the last is 16:9 to 9:16
-_INSETS = ((0.6, 0.34), (0.6, 0.45), (0.4, 0.22), (0.4, 0.3), (0.28, 0.16))  # windows of another aspect
-_SHAPES = (
-    *((scale, scale) for scale in _SCALES),
-    *((1.0, share) for share in _STRIPS),
-    *((share, 1.0) for share in _STRIPS),
-    *_INSETS,
-    *((columns, rows) for rows, columns in _INSETS),
-)
-_PLAIN_MARGIN = 0.02
+_EXHAUSTIVE = 4_000_000  # pairs of samples
+_BLOCK = 1_000_000  # samples correlated at once
+_PEAKS = 8
+_SPEED_WINDOW_S = 8.0
+_SPEEDS = tuple(1.028**step for step in range(-12, 13))
+_SPEED_STEPS = (0.988, 0.994, 1.006, 1.012)
+_LEAST_MOTION = 0.25  # squared luma levels: less is noise
 _STILL = 0.05  # luma levels of spread in activity below which there is no course to compare
 
 
@@ -64,13 +57,19 @@ def interpolate(samples: F64, times_s: F64, wanted_s: F64) -> F64:
 def best_offset(query: F64, record: F64, record_times_s: F64) -> float:
     """Seconds into the record at which the query starts; negative when it starts before. Shapes (Tq, C), (Tr, C).
 
-    Searched in steps of 1/16 s over every overlap of at least half the shorter one.
+    Searched in steps of 1/16 s over every overlap of at least half the shorter one: offsets at which the pictures are alike
+    and offsets at which their changes correlate are candidates, and the one whose changes fit best is it. When both clips
+    are long only the changes give candidates, so that memory grows with the length and not with its square.
     """
     fine_s = np.arange(FINE * (len(record) - 1) + 1) / (FINE * RATE_HZ)
-    distances = _distances(query, interpolate(record, record_times_s, fine_s))
+    fine = interpolate(record, record_times_s, fine_s)
     needed = max(1, min(len(query), len(record)) // 2)
-    offsets = range(-FINE * (len(query) - needed), len(fine_s) - FINE * (needed - 1))
-    scores = {offset: _score(distances, offset) for offset in offsets}
+    every = range(-FINE * (len(query) - needed), len(fine) - FINE * (needed - 1))
+    near = {FINE * peak + step for peak in _peaks(query, record, needed) for step in range(-FINE, FINE + 1)}
+    if len(query) * len(fine) <= _EXHAUSTIVE:
+        distances = _distances(query, fine)
+        near.update(heapq.nlargest(_PEAKS, every, key=lambda offset: _score(distances, offset)))
+    scores = {offset: _fit_of_changes(query, fine, offset) for offset in {0, *near} if offset in every}
     best = max(scores, key=lambda offset: scores[offset])
     plain = 0 in scores and scores[0] >= scores[best] * _TIE
     return 0.0 if plain else best / (FINE * RATE_HZ)
@@ -109,49 +108,62 @@ def activity_match(query: F64, record: F64, needed: int) -> float | None:
 
     None when they overlap in fewer than `needed` samples, or when one of them hardly changes.
     """
-    scores = [
-        _correlation(query[max(0, -shift) :][:length], record[max(0, shift) :][:length])
-        for shift in range(-(len(query) - needed), len(record) - needed + 1)
-        if (length := min(len(query) - max(0, -shift), len(record) - max(0, shift))) >= needed
-    ]
-    known = [score for score in scores if score is not None]
+    known = [score for _, score in _activity_scores(query, record, needed)]
     return max(known) if known else None
 
 
-def layout_match(query: F64, record: F64) -> tuple[float, bool]:
-    """Best correlation of two layouts (64, 64) over crops, insets and mirroring, and whether the plain position gives it.
+def activity_shift(query: F64, record: F64, needed: int) -> int:
+    """The shift, in samples into the record, at which `activity_match` is highest; 0 when nothing is known."""
+    return max(_activity_scores(query, record, needed), key=lambda shifted: shifted[1], default=(0, 0.0))[0]
 
-    Correlation is the normalised one, -1..1 (Lewis, "Fast normalized cross-correlation", 1995). Shapes are tried on a
-    coarse list, then around the best of them.
+
+def best_speed(query: F64, record: F64, record_times_s: F64) -> tuple[float, float]:
+    """At what speed the query plays the record, 0.72 to 1.39 (1.1: a tenth too fast), and the offset then, in seconds.
+
+    Judged on its liveliest 8 s: further apart, a speed a little wrong has lost its way.
     """
-    plain = float(_ncc(query, record).max())
-    if plain >= _SAME_PLACE:
-        return plain, True
-    best = plain
-    for side in (record, record[:, ::-1]):
-        for whole, part in ((query, side), (side, query)):
-            best = max(best, _shape_search(whole, part))
-    return best, plain >= best - _PLAIN_MARGIN
+    start = _liveliest(query, round(_SPEED_WINDOW_S * RATE_HZ))
+    window = query[start : start + round(_SPEED_WINDOW_S * RATE_HZ)]
+    scores: dict[float, tuple[float, float]] = {1.0: _score_at_speed(window, record, record_times_s, 1.0)}
+    for steps in (_SPEEDS, _SPEED_STEPS):
+        best = max(scores, key=lambda speed: scores[speed][0])
+        tried = {round(best * step, 4) for step in steps} - scores.keys()
+        scores |= {speed: _score_at_speed(window, record, record_times_s, speed) for speed in tried}
+    best = max(scores, key=lambda speed: scores[speed][0])
+    return best, scores[best][1] - best * start / RATE_HZ
+
+
+def _liveliest(query: F64, length: int) -> int:
+    course = np.concatenate([[0.0], np.cumsum(activity(query))])
+    if len(course) <= length:
+        return 0
+    return int((course[length - 1 :] - course[: len(course) - length + 1]).argmax())
+
+
+def _score_at_speed(window: F64, record: F64, record_times_s: F64, speed: float) -> tuple[float, float]:
+    """Share of the motion explained when the window is played at its right speed, and its offset, in seconds."""
+    times_s = np.arange(len(window)) / RATE_HZ
+    slowed = interpolate(window, times_s * speed, np.arange(0, times_s[-1] * speed, 1 / RATE_HZ))
+    if len(slowed) < 2:
+        return 0.0, 0.0
+    offset_s = best_offset(slowed, record, record_times_s)
+    fine = interpolate(record, record_times_s, np.arange(FINE * (len(record) - 1) + 1) / (FINE * RATE_HZ))
+    return _fit_of_changes(slowed, fine, round(offset_s * FINE * RATE_HZ)) / len(slowed), offset_s
+
+
+def _activity_scores(query: F64, record: F64, needed: int) -> list[tuple[int, float]]:
+    scores = (
+        (shift, _correlation(query[max(0, -shift) :][:length], record[max(0, shift) :][:length]))
+        for shift in range(-(len(query) - needed), len(record) - needed + 1)
+        if (length := min(len(query) - max(0, -shift), len(record) - max(0, shift))) >= needed
+    )
+    return [(shift, score) for shift, score in scores if score is not None]
 
 
 def _distances(query: F64, fine: F64) -> F64:
     squares = (query**2).sum(1)[:, None] + (fine**2).sum(1)[None] - 2 * query @ fine.T
     root: F64 = np.sqrt(np.maximum(squares, 0) / query.shape[1])
     return np.minimum(root, _DISTANCE_CAP)
-
-
-def _shape_search(whole: F64, part: F64) -> float:
-    """Highest correlation of `part`, shrunk to any shape, inside `whole`."""
-
-    def at(shape: tuple[float, float]) -> float:
-        return float(_ncc(whole, _shrink(part, min(shape[0], 1.0), min(shape[1], 1.0))).max())
-
-    scores = {shape: at(shape) for shape in _SHAPES}
-    for factors in _REFINEMENTS:
-        leaders = heapq.nlargest(_LEADERS, scores, key=lambda shape: scores[shape])
-        around = ((rows * row, columns * column) for rows, columns in leaders for row in factors for column in factors)
-        scores |= {shape: at(shape) for shape in around if shape not in scores}
-    return max(scores.values())
 
 
 def _trimmed_fit(query: F64, record: F64, start: F64) -> F64:
@@ -184,36 +196,32 @@ def _score(distances: F64, offset: int) -> float:
     return float(np.maximum(_ALIKE - distances[index[inside], fine[inside]], 0).sum())
 
 
+def _fit_of_changes(query: F64, fine: F64, offset: int) -> float:
+    """How much of the motion is explained, summed over samples; blur and captions, which stay, are left out of it."""
+    index = np.arange(len(query))
+    inside = (FINE * index + offset >= 0) & (FINE * index + offset < len(fine))
+    expected = fine[FINE * index[inside] + offset]
+    errors = query[inside] - expected
+    motion = max(_LEAST_MOTION, float(((fine - np.median(fine, axis=0)) ** 2).mean()))
+    unexplained = ((errors - np.median(errors, axis=0)) ** 2).mean(axis=1) / motion
+    return float(np.maximum(1 - unexplained, 0).sum())
+
+
+def _peaks(query: F64, record: F64, needed: int) -> list[int]:
+    """The shifts, in samples, at which the changes of both correlate best."""
+    changes = [np.clip(np.diff(samples, axis=0), -_ALIKE, _ALIKE) for samples in (query, record)]
+    total = np.zeros(len(query) + len(record) - 3)
+    block = max(1, _BLOCK // len(total))  # all cells at once would take gigabytes for an hour
+    for first in range(0, query.shape[1], block):
+        one, other = (change[:, first : first + block] for change in changes)
+        total += fftconvolve(other, one[::-1], axes=0).sum(axis=1)
+    allowed = total[needed - 1 : len(total) - needed + 1]
+    best = np.argsort(allowed)[::-1][:_PEAKS]
+    return [int(peak) + needed - 1 - (len(query) - 2) for peak in best]
+
+
 def _correlation(one: F64, other: F64) -> float | None:
     spreads = float(one.std()), float(other.std())
     if min(spreads) < _STILL:
         return None
     return float(((one - one.mean()) * (other - other.mean())).mean() / (spreads[0] * spreads[1]))
-
-
-def _shrink(picture: F64, row_scale: float, column_scale: float) -> F64:
-    shrunk: F64 = _area_weights(row_scale) @ picture @ _area_weights(column_scale).T
-    return shrunk
-
-
-def _area_weights(scale: float) -> F64:
-    """Rows that average LAYOUT pixels into round(LAYOUT * scale) of equal width, (n, LAYOUT)."""
-    edges = np.linspace(0, LAYOUT, max(8, round(LAYOUT * scale)) + 1)
-    ends = np.minimum(edges[1:, None], np.arange(1, LAYOUT + 1))
-    starts = np.maximum(edges[:-1, None], np.arange(LAYOUT))
-    shares = np.clip(ends - starts, 0, 1)
-    weights: F64 = shares / shares.sum(1, keepdims=True)
-    return weights
-
-
-def _ncc(whole: F64, part: F64) -> F64:
-    """Normalised correlation of `part` at every place inside `whole` where it fits."""
-    centred = part - part.mean()
-    norm = float(np.sqrt((centred**2).sum()))
-    ones = np.ones_like(part)
-    sums, squares = (fftconvolve(power, ones, mode="valid") for power in (whole, whole**2))
-    spread = np.sqrt(np.maximum(squares - sums**2 / part.size, 1e-6))
-    correlation: F64 = fftconvolve(whole, centred[::-1, ::-1], mode="valid") / (spread * max(norm, 1e-6))
-    # Flat places have no pattern to agree with; rounding must not make one.
-    patterned: F64 = np.where(spread > part.size**0.5, correlation, 0.0)
-    return patterned

@@ -9,9 +9,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from provenance.fingerprint.compare import DEFAULT, Tolerances
+from provenance.fingerprint.tolerances import DEFAULT, Tolerances
 from provenance.fingerprint.video import LAYOUT, VideoFingerprint
-from provenance.signals import Agreement, PictureSignal
+from provenance.signals import Agreement, PictureSignal, SecondState
 
 SKETCH_SIDE = 8
 _SKETCH_SCALE = 40.0  # steps per standard deviation; int8 then reaches three of them
@@ -44,12 +44,17 @@ def strength(signal: PictureSignal, *, tolerances: Tolerances = DEFAULT) -> Agre
     Strong needs one performance, seen moving, in at least four of five seconds: a still of the same portrait, or real
     footage that a clip was made from, is not ours.
     """
-    agreeing = sum(second.agreement is Agreement.AGREES for second in signal.seconds)
+    agreeing = sum(_fits(second, tolerances) for second in signal.seconds)
     if not agreeing:
         return Agreement.NONE
     moving = signal.motion_correlation is not None and signal.motion_correlation >= tolerances.motion_same
     most = agreeing >= max(tolerances.evidence_s, 0.8 * len(signal.seconds))
     return Agreement.STRONG if moving and most else Agreement.WEAK
+
+
+def _fits(second: SecondState, tolerances: Tolerances) -> bool:
+    """Whether a second shows the record's performance; far crops and other speeds fit without being vouched for."""
+    return second.agreement is Agreement.AGREES or (not second.regions and second.distance <= tolerances.agrees)
 
 
 def _unit(value: bytes) -> npt.NDArray[np.float64]:

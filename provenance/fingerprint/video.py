@@ -1,10 +1,10 @@
 """Fingerprint of a picture stream: how its luma looks on a coarse grid, eight times a second.
 
 A hash of single frames cannot separate two outputs of one portrait (the same clip a second later is further away than a
-re-encoded copy), so the fingerprint keeps the course over time: 16x16 mean luma per slot of 1/8 s, in 4x4 regions of 4x4
-cells, and one 64x64 mean picture of the clip (`layout`) that shows crops, insets and mirrorings. Every frame counts for as
-long as it is shown: a sample of frames would vouch for those between. A mean alone can be kept under other content, so each
-cell also says how far its parts lie from it, over its area and over the time of the slot.
+re-encoded copy), so the fingerprint keeps the course over time: 32x32 mean luma per slot of 1/8 s, finer than what is
+compared so that it can be laid under a crop, and one 64x64 mean picture of the clip (`layout`) that shows crops, insets and
+mirrorings. Every frame counts for as long as it is shown: a sample of frames would vouch for those between. A mean alone can
+be kept under other content, so 16x16 cells also say how far their parts lie from it, over their area and over the slot.
 """
 
 from __future__ import annotations
@@ -22,17 +22,20 @@ from torch.nn.functional import adaptive_avg_pool2d
 from media.frames import FrameBatch
 from provenance.errors import FingerprintUnreadable
 
-ALGORITHM = "org.countersign.fingerprint.video.2"
+ALGORITHM = "org.countersign.fingerprint.video.3"
 RATE_HZ = 8  # mouth shapes last about 100 ms
-GRID = 16
+GRID = 32
+SPREAD_GRID = 16
 LAYOUT = 64
 REGIONS = 4
 SPREAD_STEPS = 2  # per luma level
-_MAGIC, _VERSION = b"CSVF", 2
+_MAGIC, _VERSION = b"CSVF", 3
+_COARSE_VERSION, _COARSE_GRID = 2, 16  # of records sealed before version 3
 _HEADER = struct.Struct("<4sBBBBId")
 _SAMPLES_MAX = RATE_HZ * 3600
 _SLIVER_S = 1e-3  # time stamps are rounded by containers: what reaches this little into a slot makes no slot
 _BAR_SHARE = 0.02  # thinner bars are left alone
+_BAR_UNEVEN = 0.03  # as shares of the side
 _BAR_LUMA, _BAR_SPREAD = 24.0, 12
 
 U8 = npt.NDArray[np.uint8]
@@ -41,7 +44,7 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class VideoFingerprint:
-    """cells: uint8 (T, 16, 16), mean luma of what is shown from k / 8 s on for 1/8 s, each frame by its time.
+    """cells: uint8 (T, 32, 32), mean luma of what is shown from k / 8 s on for 1/8 s, each frame by its time.
 
     spreads: uint8 (T, 16, 16), half levels: standard deviation of the 4x4 parts of a cell over its area and that time.
     layout: uint8 (64, 64), mean luma of the clip; duration_s: seconds from the first frame to the end of the last.
@@ -63,16 +66,19 @@ class VideoFingerprint:
         """Raises FingerprintUnreadable when the bytes are of no known version or damaged."""
         try:
             magic, version, rate, grid, layout_side, count, duration_s = _HEADER.unpack_from(data)
-            if (magic, version, rate, grid, layout_side) != (_MAGIC, _VERSION, RATE_HZ, GRID, LAYOUT) or count > _SAMPLES_MAX:
+            known = (version, grid) in ((_VERSION, GRID), (_COARSE_VERSION, _COARSE_GRID))
+            if not known or (magic, rate, layout_side) != (_MAGIC, RATE_HZ, LAYOUT) or count > _SAMPLES_MAX:
                 raise FingerprintUnreadable("This fingerprint has an unknown format; upgrade the software that reads it.")
             start = _HEADER.size + LAYOUT * LAYOUT
             layout = np.frombuffer(data[_HEADER.size : start], np.uint8).reshape(LAYOUT, LAYOUT)
-            raw = zlib.decompressobj().decompress(data[start:], 2 * count * GRID * GRID + 1)
-            steps = np.frombuffer(raw, np.uint8).reshape(2, count, GRID, GRID)
+            sizes = count * grid**2, count * SPREAD_GRID**2
+            steps = np.frombuffer(zlib.decompressobj().decompress(data[start:], sum(sizes) + 1), np.uint8)
+            if len(steps) != sum(sizes):
+                raise FingerprintUnreadable("This fingerprint is damaged; restore the record from a backup.")
         except (struct.error, zlib.error, ValueError) as error:
             raise FingerprintUnreadable("This fingerprint is damaged; restore the record from a backup.") from error
-        cells, spreads = np.cumsum(steps, axis=1, dtype=np.uint8)
-        return cls(cells, spreads, layout, duration_s)
+        cells = _summed(steps[: sizes[0]], grid).repeat(GRID // grid, axis=1).repeat(GRID // grid, axis=2)
+        return cls(cells, _summed(steps[sizes[0] :], SPREAD_GRID), layout, duration_s)
 
     @property
     def times_s(self) -> F64:
@@ -81,7 +87,7 @@ class VideoFingerprint:
 
 
 class VideoFingerprinter:
-    """Takes a stream batch by batch; memory stays that of one fingerprint (4 KB per second)."""
+    """Takes a stream batch by batch; memory stays that of one fingerprint (10 KB per second)."""
 
     def __init__(self) -> None:
         self._slots = _Slots()
@@ -112,9 +118,9 @@ class VideoFingerprinter:
         return rest.fingerprint(end_s)
 
     def _reduced(self, luma: Tensor) -> F64:
-        if self._box is None:
+        if self._box is None and int(luma.amax()) > _BAR_LUMA + _BAR_SPREAD:  # a fade from black shows no bars yet
             self._box = content_box(luma)
-        picture = luma[self._box].to(torch.float32)[None]
+        picture = (luma if self._box is None else luma[self._box]).to(torch.float32)[None]
         reduced: F64 = adaptive_avg_pool2d(picture, LAYOUT)[0].to(torch.float64).cpu().numpy()
         return reduced
 
@@ -151,8 +157,8 @@ class _Slots:
         """What was shown so far; the slot that is open counts unless it is but a sliver."""
         if self._weight_s > _SLIVER_S:
             self._close()
-        none = np.zeros((0, GRID, GRID), np.uint8)
-        cells, spreads = (np.stack(kept) if kept else none for kept in (self._cells, self._spreads))
+        kept = ((self._cells, GRID), (self._spreads, SPREAD_GRID))
+        cells, spreads = (np.stack(slots) if slots else np.zeros((0, side, side), np.uint8) for slots, side in kept)
         layout = np.rint(self._layout / max(1, len(self._cells))).astype(np.uint8)
         return VideoFingerprint(cells, spreads, layout, duration_s)
 
@@ -170,22 +176,26 @@ class _Slots:
         if self._weight_s <= 0:
             return
         mean = self._sum / self._weight_s
-        cells = _by_cell(mean)
-        variance = np.maximum(_by_cell(self._squares / self._weight_s) - cells**2, 0.0)
-        self._cells.append(np.rint(cells).astype(np.uint8))
-        self._spreads.append(np.rint(np.sqrt(variance) * SPREAD_STEPS).clip(0, 255).astype(np.uint8))
+        variance = by_cell(self._squares / self._weight_s, SPREAD_GRID) - by_cell(mean, SPREAD_GRID) ** 2
+        self._cells.append(np.rint(by_cell(mean, GRID)).astype(np.uint8))
+        self._spreads.append(np.rint(np.sqrt(np.maximum(variance, 0.0)) * SPREAD_STEPS).clip(0, 255).astype(np.uint8))
         self._layout += mean
         self._open()
 
 
-def _by_cell(picture: F64) -> F64:
-    side = LAYOUT // GRID
-    means: F64 = picture.reshape(GRID, side, GRID, side).mean(axis=(1, 3))
+def by_cell(picture: F64, grid: int) -> F64:
+    """Means of a square picture over grid x grid cells."""
+    side = len(picture) // grid
+    means: F64 = picture.reshape(grid, side, grid, side).mean(axis=(1, 3))
     return means
 
 
 def _steps(values: U8) -> U8:
-    return np.diff(values, axis=0, prepend=np.zeros((1, GRID, GRID), np.uint8))  # uint8 wraps: exact both ways
+    return np.diff(values, axis=0, prepend=np.zeros((1, *values.shape[1:]), np.uint8))  # uint8 wraps: exact both ways
+
+
+def _summed(steps: U8, grid: int) -> U8:
+    return np.cumsum(steps.reshape(-1, grid, grid), axis=0, dtype=np.uint8)
 
 
 def content_box(luma: Tensor) -> tuple[slice, slice]:
@@ -201,8 +211,9 @@ def _inside(values: Tensor) -> slice:
     if len(lit) == 0:
         return slice(0, size)
     first, last = int(lit[0]), int(lit[-1]) + 1
-    # Bars come in pairs: a dark sky alone is content.
-    barred = min(first, size - last) >= _BAR_SHARE * size
+    # Bars come in pairs, one as wide as the other: a dark sky alone is content, and so is a dark side of a painting.
+    narrow, wide = sorted((first, size - last))
+    barred = narrow >= _BAR_SHARE * size and wide - narrow <= _BAR_UNEVEN * size
     return slice(first, last) if barred else slice(0, size)
 
 

@@ -6,7 +6,7 @@ from .errors import FrameSizeChanged, PictureTooSmall, WatermarkError
 from .geometry import Geometry
 from .keystream import derive_key
 from .schemes import SCHEME_1, SCHEME_2, SCHEMES, Scheme
-from .self_test import margin
+from .self_test import Margin, margin, margin_of
 
 __all__ = [
     "SCHEMES",
@@ -17,10 +17,12 @@ __all__ = [
     "Embedder",
     "FrameSizeChanged",
     "Geometry",
+    "Margin",
     "Mark",
     "PictureTooSmall",
     "Scheme",
     "WatermarkError",
     "derive_key",
     "margin",
+    "margin_of",
 ]

@@ -127,7 +127,9 @@ class _Painter:
         self._mask = mask_of(frame, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
         steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
         self._steps = (steps[0].round_().to(torch.int16), steps[1].round_().to(torch.int16))
-        self._age = 0
+        # What moves is not known from the first frame of a shot: its mask is for that frame alone.
+        self._age = 0 if self._before is not None else self._refresh_frames - 1
+        self._before = thumbnail(frame)
 
 
 def _slice(batch: FrameBatch, start: int, end: int) -> FrameBatch:

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 
 CELL_PX = 4  # masks are worked out at a quarter of the size: they are smooth, and noise in them would cost bit rate
-_DARK_FLOOR = 0.25
-_DARK_BELOW, _DARK_SPAN = 8.0, 40.0  # full strength from code value 48 up; the floor is reached near black
-_ACTIVITY_FULL = 12.0
-_ACTIVITY_GAIN = 1.2
-_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.6, 1.1  # blue and yellow mottle shows first on flat grey, most on flat white
-_BRIGHT_ABOVE, _BRIGHT_SPAN, _CHROMA_IN_BRIGHT = 160.0, 50.0, 0.6
-_SCALE_RANGE = (0.4, 1.2)  # a frame that is mostly dark or moves is not made up for elsewhere
+# One code value is a larger share of the light in the dark: full strength from about 100 up, the floor is reached near black.
+_DARK_FLOOR, _DARK_BELOW, _DARK_SPAN = 0.2, 8.0, 90.0
+_ACTIVITY_FULL = 5.0
+_LUMA_IN_FLATS, _LUMA_IN_TEXTURE = 0.6, 3.0  # nothing hides a grain on sky, skin or a wall
+_CHROMA_IN_FLATS, _CHROMA_IN_TEXTURE = 0.9, 1.4  # less seen than grey at the same rms, but for flat white
+_BRIGHT_ABOVE, _BRIGHT_SPAN, _CHROMA_IN_BRIGHT = 160.0, 50.0, 0.45
+_SCALE_RANGE = (0.4, 1.4)  # a frame that is mostly dark or moves is not made up for elsewhere
 # A still tile over what moves is coded anew in every frame and seen as a dirty window; harsh encoders drop it there anyway.
 _MOVING_FLOOR, _MOVING_HALF = 0.35, 1.1
 
@@ -38,12 +38,14 @@ def mask_of(frame: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms
     cells = thumbnail(frame)
     still = _stillness(cells, before)
     mean = _box(cells)
-    spread = (_box(thumbnail(frame.square())) - mean.square()).clamp_min(0.0).sqrt()
+    # Variance within the cells, and of the cells about their neighbours: a slope is flat to the eye.
+    within = thumbnail(frame.square()) - cells.square()
+    spread = _box(within + (cells - _box(cells, 3)).square()).clamp_min(0.0).sqrt()
     # The calmest neighbourhood counts: an edge must not lend its strength to the flat beside it.
-    calm = -max_pool2d(-spread[None, None], 5, stride=1, padding=2)[0, 0]
+    calm = -max_pool2d(-spread[None, None], 7, stride=1, padding=3)[0, 0]
     light = ((mean - _DARK_BELOW) / _DARK_SPAN).clamp(_DARK_FLOOR, 1.0)
     activity = (calm / _ACTIVITY_FULL).clamp_max(1.0)
-    shape = light * still * (1.0 + _ACTIVITY_GAIN * activity)
+    shape = light * still * (_LUMA_IN_FLATS + (_LUMA_IN_TEXTURE - _LUMA_IN_FLATS) * activity)
     white = 1.0 - (1.0 - _CHROMA_IN_BRIGHT) * ((mean - _BRIGHT_ABOVE) / _BRIGHT_SPAN).clamp(0.0, 1.0)
     tint = light * still * white * (_CHROMA_IN_FLATS + (_CHROMA_IN_TEXTURE - _CHROMA_IN_FLATS) * activity)
     scale = (1.0 / shape.square().mean().sqrt()).clamp(*_SCALE_RANGE)
@@ -62,8 +64,8 @@ def _stillness(cells: Tensor, before: Tensor | None) -> Tensor:
     return _MOVING_FLOOR + (1.0 - _MOVING_FLOOR) / (1.0 + (change / _MOVING_HALF).square())
 
 
-def _box(cells: Tensor) -> Tensor:
-    return avg_pool2d(cells[None, None], 5, stride=1, padding=2, count_include_pad=False)[0, 0]
+def _box(cells: Tensor, width: int = 5) -> Tensor:
+    return avg_pool2d(cells[None, None], width, stride=1, padding=width // 2, count_include_pad=False)[0, 0]
 
 
 def _stretch(cells: Tensor, size: tuple[int, int]) -> Tensor:

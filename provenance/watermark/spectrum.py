@@ -17,7 +17,7 @@ from .schemes import Lattice, Scheme
 
 _LIMIT = 2.0  # 2 to 3 measured best on weak marks: single strong bins are picture, not mark
 _RINGS = 4
-_LEAST_GAIN = 0.3
+_LEAST_GAIN = 0.6  # a ring of a weak mark says little about itself
 _TINY = 1e-12
 _GRID_PX = 2.0  # tile pixels between the samples of a picture laid straight: four to a cycle of the highest bin
 _POWER_CAP = 8.0

@@ -45,7 +45,7 @@ from generation.selectors import reasons_of, released_file
 from generation.stages import prove
 from generation.states import Stage, Status
 from generation.verification import verify_file
-from media.video import read_frames, read_planes
+from media.video import read_frames
 from users.models import Studio
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("in_process")]
@@ -57,7 +57,7 @@ OPENING, FRAMES = 92, 24  # of the talking man: his mouth opens wide
 @pytest.fixture(autouse=True)
 def _one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other journeys prove that the mark survives copies."""
-    monkeypatch.setattr(prove, "_copies", lambda path, rate: {"as encoded": lambda: read_planes(path)})
+    monkeypatch.setattr(prove, "_copies", lambda source, rate: {"as encoded": source})
 
 
 def talking(first: int, count: int) -> list[Picture]:

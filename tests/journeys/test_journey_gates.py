@@ -45,10 +45,12 @@ from generation.states import Stage, Status
 from media.digests import file_sha256
 from media.frames import FrameBatch
 from media.video import VideoWriter, read_planes, recompress
-from provenance.selectors import watermark_key
+from provenance.keys import embedder_of, payload_of
+from provenance.models import Record
 from provenance.services import reserve_record
 from provenance.signing import signer
 from provenance.watermark import Embedder
+from provenance.watermark.self_test import Margin
 from users.models import Studio, User
 from users.services import create_user
 
@@ -122,7 +124,7 @@ RENDERED_FACES = out(gate, "require_same_faces", [])
 SAME_FILES = out(gate, "require_same_files")
 STANDING_AT = {module: standing_out(module) for module in (render, prove, seal)}
 OWN_RECORD = lambda patch: patch.setattr(seal, "_own_record", lambda job: seal.record_by_job(job.pk))  # noqa: E731
-SELF_TEST = out(prove, "_margins", {"as encoded": 99.0})
+SELF_TEST = out(prove, "_margins", {"as encoded": Margin(99.0, 3.8, 1.0)})
 MARK_IN_FILE = out(seal, "_require_mark")
 
 
@@ -207,7 +209,11 @@ def show_somebody_else(scene: Scene) -> None:
 
 
 def mark_with_another_id(scene: Scene) -> None:
-    scene.patch.setattr(render, "Embedder", lambda key, payload, strength: Embedder(key, payload ^ 1, strength=strength))
+    def embedder_of_another(record: Record, *, strength: float) -> Embedder:
+        other = f"{payload_of(record) ^ 1:016x}"
+        return embedder_of(Record(key_name=record.key_name, scheme=record.scheme, watermark_id=other), strength=strength)
+
+    scene.patch.setattr(render, "embedder_of", embedder_of_another)
 
 
 def skip_the_self_test(scene: Scene) -> None:
@@ -217,10 +223,10 @@ def skip_the_self_test(scene: Scene) -> None:
 def mark_as_another_output(scene: Scene) -> None:
     """File and digest fit, and there is a mark in the file: that of another job."""
     job = scene.standing
-    other = reserve_record(job_id=uuid.uuid4(), studio_id=job.studio_id, scheme=1, system="Countersign", system_version="1")
+    other = reserve_record(job_id=uuid.uuid4(), studio_id=job.studio_id, system="Countersign", system_version="1")
     path = storage.resolve(job.rendered_path)
     unmarked = recompress.recompressed(read_planes(storage.resolve(job.driving.normalised_path)), frame_rate=RATE, crf=18)
-    marked = Embedder(watermark_key(other.key_name), int(other.watermark_id, 16)).embed(unmarked)
+    marked = embedder_of(other).embed(unmarked)
     write_planes(path, marked)
     Job.objects.filter(pk=job.pk).update(rendered_sha256=file_sha256(path))
 
@@ -420,7 +426,7 @@ def _inputs_are_looked_at_once() -> Iterator[None]:
 def scene(studio: Studio, people: People, in_process: Settings, tmp_path: Path, monkeypatch: Patch) -> Scene:
     """A job that would be released, on an engine that takes no time and with one copy in the self-test."""
     monkeypatch.setitem(ENGINES, NAME, quick_entry())
-    monkeypatch.setattr(prove, "_copies", lambda path, rate: {"as encoded": lambda: read_planes(path)})
+    monkeypatch.setattr(prove, "_copies", lambda source, rate: {"as encoded": source})
     request = JobRequest(purpose="internal_test", engine=NAME, propose_consents=False)
     consents = enrol_both(studio, people)
     return Scene(studio, people, tmp_path, monkeypatch, consents, people.portrait, people.driving, request)

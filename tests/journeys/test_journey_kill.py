@@ -24,9 +24,8 @@ from generation.models import Job, JobEvent
 from generation.states import FINAL, PARKED, Stage, Status
 from generation.verification import verify_file
 from media.video import read_planes
+from provenance.keys import detector_of
 from provenance.models import Record, SoftBinding
-from provenance.selectors import watermark_key
-from provenance.watermark import Detector
 from settings import processes
 from users.models import Studio
 
@@ -178,7 +177,7 @@ def assert_released_once(job: Job) -> None:
 def unmarked(job: Job, files: dict[str, Path]) -> list[str]:
     """The files that open as a video and do not carry the job's mark. What a dead worker left half-written does not open."""
     record = Record.objects.get(job_id=job.pk)
-    detector = Detector({record.key_name: watermark_key(record.key_name)})
+    detector = detector_of(record)
     found = {name: detector.detect(read_planes(path)) for name, path in files.items() if plays(path)}
     return [name for name, mark in found.items() if not mark.found or mark.payload != int(record.watermark_id, 16)]
 

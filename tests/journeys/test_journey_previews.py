@@ -25,9 +25,8 @@ from generation.revocation import cascade
 from generation.starting import make_again, start_job
 from generation.states import Stage, Status
 from media.frames import FrameBatch
+from provenance.keys import detector
 from provenance.models import Record
-from provenance.selectors import live_keys
-from provenance.watermark import Detector
 from users.models import Studio
 
 pytestmark = pytest.mark.django_db
@@ -62,7 +61,7 @@ def test_from_the_first_still_to_a_second_clip(studio: Studio, people: People) -
     assert 20 < changed.sum() < changed.size / 4  # the face has changed, the rest has not
     assert rows.max() - rows.min() < 160
     assert columns.max() - columns.min() < 160
-    detection = Detector(live_keys()).detect([FrameBatch(torch.from_numpy(wide)[None], torch.zeros(1, dtype=torch.float64))])
+    detection = detector().detect([FrameBatch(torch.from_numpy(wide)[None], torch.zeros(1, dtype=torch.float64))])
     assert f"{detection.payload or 0:016x}" == Record.objects.get(kind="preview").watermark_id
 
     start_job(job=job, actor="user:ada", options=WIDE)

@@ -28,7 +28,6 @@ from generation.stages import prove, seal
 from generation.states import Stage, Status
 from generation.verification import standing
 from media.frames import FrameBatch
-from media.video import read_planes
 from provenance.models import Record
 from users.models import Studio
 
@@ -47,7 +46,7 @@ def job(
 ) -> Job:
     """A submitted job that would be released."""
     monkeypatch.setitem(ENGINES, NAME, quick_entry())
-    monkeypatch.setattr(prove, "_copies", lambda path, rate: {"as encoded": lambda: read_planes(path)})
+    monkeypatch.setattr(prove, "_copies", lambda source, rate: {"as encoded": source})
     request = JobRequest(purpose="internal_test", engine=NAME)
     return submit(studio, portrait=people.portrait, driving=people.driving, consents=consents, request=request)
 

@@ -8,34 +8,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from builders import People, enrol_both, frames_of, run_stages, submit, write_frames
 from django.conf import settings
 from django.core.management import call_command
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 from quick_engine import NAME, quick_entry
+from torch.nn import functional as F
 
 from generation import dispatch, revocation
 from generation.demo import copies, material
 from generation.engines import ENGINES
+from generation.errors import InvalidRequest
 from generation.job_request import JobRequest
 from generation.models import Job
-from generation.selectors import released_file
+from generation.posters import poster
+from generation.selectors import OutputUnavailable, released_file
 from generation.stages import seal
 from generation.states import Status
 from generation.verification import verify_file
+from media.frames import YuvPlanes
 from media.limits import MediaLimits
+from media.video import VideoWriter, probe, read_planes
 from media.video.untrusted import stream_untrusted
+from portal.public_answer import public_answer
 from provenance.credentials.pki import CHAIN_FILE, KEY_FILE, ROOT_FILE, load_signer
 from provenance.credentials.sign import seal_output
 from provenance.examine import look
-from provenance.models import Record
+from provenance.models import Record, WatermarkKey
+from provenance.services import end_keys
 from users.models import Studio
 from users.services import create_studio
 
 pytestmark = pytest.mark.django_db
-FRAMES = 48
+FRAMES = 60
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,49 @@ def test_at_half_size_and_crf_28_it_is_recovered(outputs: dict[str, Released], t
     assert answer["signals"]["watermark"]["false_match_probability"] < 1e-9
 
 
+def test_mirrored_turned_and_hard_compressed_its_mark_is_found(outputs: dict[str, Released], tmp_path: Path) -> None:
+    answer = verdict_on(mirrored_and_turned(outputs["a"].file, tmp_path / "copy.mp4", degrees=5.0, crf=33))
+    found = answer["signals"]["watermark"]
+    assert (found["watermark_id"], found["key_compromised"]) == (outputs["a"].job.watermark_id, False), answer
+    assert found["false_match_probability"] < 1e-9
+    assert answer["verdict"] in ("recovered", "altered"), answer
+
+
+def test_of_both_in_one_clip_each_second_is_named(outputs: dict[str, Released], tmp_path: Path) -> None:
+    answer = verdict_on(one_after_the_other([outputs["a"].file, outputs["b"].file], tmp_path / "both.mp4"))
+    assert answer["verdict"] == "altered", answer
+    assert "several_records" in answer["reasons"]
+    spans = {record["watermark_id"]: record["segments"] for record in answer["records"]}
+    assert set(spans) == {outputs["a"].job.watermark_id, outputs["b"].job.watermark_id}, answer["timeline"]
+    assert spans[outputs["a"].job.watermark_id][0][0] == 0.0
+    assert spans[outputs["b"].job.watermark_id][-1][1] == pytest.approx(4.0, abs=0.1)
+    assert {record["availability"] for record in answer["records"]} == {"released"}
+    public = public_answer(answer)
+    assert [record["watermark_id"] for record in public["records"]] == list(spans)
+    assert {span["watermark_id"] for span in public["timeline"]} >= set(spans)
+
+
+def test_a_poster_leads_back_to_its_clip(outputs: dict[str, Released], tmp_path: Path) -> None:
+    still = tmp_path / "poster.jpg"
+    still.write_bytes(poster(outputs["b"].job, at_s=1.0))
+    answer = verdict_on(still)
+    assert (answer["verdict"], answer["record"]["watermark_id"]) == ("recovered", outputs["b"].job.watermark_id), answer
+    assert answer["record"]["availability"] == "released"
+    with pytest.raises(InvalidRequest, match="moment inside it"):
+        poster(outputs["b"].job, at_s=9.0)
+
+
+def test_when_its_key_was_stolen_a_stripped_copy_is_found_and_not_vouched_for(
+    outputs: dict[str, Released], tmp_path: Path
+) -> None:
+    key = Record.objects.get(job_id=outputs["a"].job.pk).key_name
+    end_keys(names=[key], state=WatermarkKey.State.COMPROMISED, actor="system:test", reason="a test")
+    answer = verdict_on(copies.without_metadata(outputs["a"].file, tmp_path / "copy.mp4"))
+    assert (answer["verdict"], answer["record"]["watermark_id"]) == ("altered", outputs["a"].job.watermark_id)
+    assert "mark_of_compromised_key" in answer["reasons"]
+    assert verdict_on(outputs["a"].file)["verdict"] == "confirmed"
+
+
 def test_with_a_byte_of_its_picture_flipped_it_is_altered(outputs: dict[str, Released], tmp_path: Path) -> None:
     answer = verdict_on(copies.with_a_flipped_byte(outputs["a"].file, tmp_path / "copy.mp4"))
     assert answer["verdict"] == "altered", answer
@@ -146,6 +198,37 @@ def test_after_a_withdrawal_the_verdict_stays_and_the_consent_reads_revoked(outp
     assert answer["record"]["consent"]["state"] == "revoked"
     assert answer["record"]["consent"]["since"] is not None
     assert answer["record"]["availability"] == "withdrawn"
+    with pytest.raises(OutputUnavailable):
+        poster(Job.objects.get(pk=outputs["a"].job.pk))
+
+
+def mirrored_and_turned(source: Path, destination: Path, *, degrees: float, crf: int) -> Path:
+    """Left and right exchanged, turned about the middle, compressed again."""
+    turn = np.radians(degrees)
+    cos, sin = float(np.cos(turn)), float(np.sin(turn))
+
+    def moved(plane: torch.Tensor) -> torch.Tensor:
+        rows, columns = plane.shape[1:]
+        matrix = torch.tensor([[-cos, -sin * rows / columns, 0.0], [-sin * columns / rows, cos, 0.0]])
+        grid = F.affine_grid(matrix[None].expand(len(plane), -1, -1), [len(plane), 1, rows, columns], align_corners=False)
+        turned = F.grid_sample(plane[:, None].float(), grid, mode="bicubic", padding_mode="border", align_corners=False)
+        return turned[:, 0].round().clamp(0, 255).to(torch.uint8)
+
+    info = probe(source, limits=MediaLimits())
+    with VideoWriter(destination, width=info.width, height=info.height, frame_rate=info.frame_rate, crf=crf) as writer:
+        for batch in read_planes(source):
+            planes = batch.yuv
+            writer.write(batch.with_pixels(YuvPlanes(moved(planes.y), moved(planes.u), moved(planes.v))))
+    return destination
+
+
+def one_after_the_other(sources: list[Path], destination: Path) -> Path:
+    info = probe(sources[0], limits=MediaLimits())
+    with VideoWriter(destination, width=info.width, height=info.height, frame_rate=info.frame_rate, crf=20) as writer:
+        for source in sources:
+            for batch in read_planes(source):
+                writer.write(batch)
+    return destination
 
 
 def graft(donor: Path, receiver: Path, destination: Path) -> Path:

@@ -33,6 +33,14 @@ URNS = ["urn:c2pa:one", "urn:c2pa:two", None]
 TABLE = (
     # previews were never a clip: whatever resembles them, nothing is vouched for
     {(manifest, K.PREVIEW, content): V.ALTERED for manifest in (M.NONE, M.FOREIGN_BROKEN, M.FOREIGN_VALID) for content in A}
+    # a key that anybody may hold proves nothing: its mark leads to a record, and what is found there counts as if unmarked
+    | {
+        (manifest, K.COMPROMISED, content): V.ALTERED if content in (A.AGREES, A.IN_PART, A.STRONG) else otherwise
+        for manifest, otherwise in ((M.NONE, V.UNKNOWN), (M.FOREIGN_BROKEN, V.UNKNOWN), (M.FOREIGN_VALID, V.FOREIGN))
+        for content in A
+        if content is not A.CONTRADICTS
+    }
+    | {(manifest, K.COMPROMISED, A.CONTRADICTS): V.TRANSPLANTED for manifest in (M.NONE, M.FOREIGN_BROKEN, M.FOREIGN_VALID)}
     | {(M.OURS_HOLDS, mark, content): V.CONFIRMED for mark in (K.NONE, K.SAME, K.OTHER) for content in A}
     | {(M.OURS_UNRECORDED, mark, content): V.TRANSPLANTED for mark in (K.NONE, K.FOUND) for content in A}
     | {
@@ -105,7 +113,12 @@ def signals_of(manifest: ManifestClass, mark: MarkClass, content: Agreement) -> 
     seconds = tuple(SecondState(float(second), second + 1.0, agreeing, 0.5) for second in range(4))
     return Signals(
         manifest=readings[manifest],
-        mark=MarkSignal(found, marked.watermark_id if found else None, segments_s=((0.0, 4.0),) if found else ()),
+        mark=MarkSignal(
+            found,
+            marked.watermark_id if found else None,
+            segments_s=((0.0, 4.0),) if found else (),
+            compromised=mark is K.COMPROMISED,
+        ),
         picture=PictureSignal(content, seconds),
         sound=SoundSignal(SoundState.AGREES),
         duration_s=4.0,
@@ -159,6 +172,7 @@ anything = st.builds(
         found=st.booleans(),
         watermark_id=st.sampled_from(["0" * 16, "f" * 16, None]),
         segments_s=st.sampled_from([(), ((0.0, 1.0),), ((0.0, 4.0),)]),
+        compromised=st.booleans(),
     ),
     picture=st.builds(PictureSignal, agreement=st.sampled_from(A), seconds=seconds),
     sound=st.builds(SoundSignal, state=st.sampled_from(SoundState), seconds=seconds),
@@ -191,6 +205,7 @@ def test_recovered_needs_the_mark_of_a_sealed_record_and_agreement_in_everything
     outcome = verify(signals)
     if outcome.verdict is V.RECOVERED:
         assert signals.mark.found
+        assert not signals.mark.compromised
         assert signals.mark_record is not None
         assert signals.mark_record.sealed
         assert signals.picture.agreement is A.AGREES

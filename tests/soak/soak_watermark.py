@@ -1,7 +1,7 @@
 """Looks for our mark where it is not, for as long as it is let: no search may be accepted. A JSON line last.
 
 Run: `./dev soak watermark [--searches N]` or `python -m tests.soak.soak_watermark`. Each search is made from its number alone and
-kept under var/soak: a run that was stopped goes on where it stopped.
+kept under var/soak with the version of the detector: a run that was stopped goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch.nn.functional import interpolate
 
 from provenance.watermark import SCHEME_1, SCHEME_2, Detector, Embedder, derive_key
 from tests.bench import watermark_clips as clips
+from tests.bench.watermark.methods import detector_version
 
 JOURNAL = Path("var/soak/watermark.jsonl")
 MASTER = b"a master secret of the soak"
@@ -109,6 +110,7 @@ def search(number: int, detector: Detector) -> dict[str, Any]:
     detection = detector.detect(clip.batches())
     return {
         "number": number,
+        "version": detector_version(),
         "kind": kind,
         "accepted": detection.found,
         "log_evidence": round(detection.log_evidence, 2),
@@ -148,6 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             {
                 "searches": len(rows),
                 "accepted": sum(row["accepted"] for row in rows),
+                "versions": Counter(row["version"] for row in rows),
                 "kinds": Counter(row["kind"] for row in rows),
                 "words_compared": sum(row["candidates"] for row in rows),
                 "nearest_nats": max((row["log_evidence"] - row["required"] for row in rows), default=None),

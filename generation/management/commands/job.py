@@ -1,4 +1,4 @@
-"""`job`: list a studio's jobs, show one, or wait for one and copy its released file."""
+"""`job`: list a studio's jobs, show one, wait for one and copy its released file, or cut a poster from it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from django.core.management.base import CommandParser
 from generation.answers import job_answer
 from generation.errors import InvalidRequest
 from generation.management.commands.generate import EXIT_CODES, finished, named_job, require_writable
+from generation.models import Job
+from generation.posters import poster
 from generation.selectors import jobs_of
 from users.commands import Exit, JsonCommand
 from users.selectors import studio_by_slug
@@ -21,28 +23,40 @@ LISTED = 50
 class Command(JsonCommand):
     """Look after jobs that `generate` no longer waits for: approved in review, interrupted, or made on the site."""
 
-    help = "List a studio's jobs, show one, or wait for one and copy its released file."
+    help = "List a studio's jobs, show one, wait for one and copy its released file, or cut a poster from it."
     exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""
         super().add_arguments(parser)
-        parser.add_argument("action", choices=["list", "show", "fetch"])
-        parser.add_argument("job", nargs="?", type=uuid.UUID, metavar="JOB", help="of `show` and `fetch`")
+        parser.add_argument("action", choices=["list", "show", "fetch", "poster"])
+        parser.add_argument("job", nargs="?", type=uuid.UUID, metavar="JOB", help="of `show`, `fetch` and `poster`")
         parser.add_argument("--studio", metavar="SLUG", help="of `list`")
-        parser.add_argument("--out", type=Path, metavar="FILE", help="of `fetch`: where the clip goes")
+        parser.add_argument("--out", type=Path, metavar="FILE", help="of `fetch` and `poster`: where clip or JPEG goes")
+        parser.add_argument(
+            "--at", type=float, metavar="SECONDS", help="of `poster`: the moment, a quarter into the clip by default"
+        )
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
-        """Do one of the three."""
+        """Do one of the four."""
         if options["action"] == "list":
             return {"results": _listed(options["studio"])}, Exit.DONE
         job = named_job(options["job"])
         if options["action"] == "show":
             return job_answer(job), Exit.DONE
         if not options["out"]:
-            raise InvalidRequest("Say where the clip goes: job fetch JOB --out clip.mp4.")
+            raise InvalidRequest("Say where it goes: job fetch JOB --out clip.mp4, or job poster JOB --out poster.jpg.")
         require_writable(options["out"])
+        if options["action"] == "poster":
+            return _poster(job, options["out"], options["at"]), Exit.DONE
         return finished(job, options["out"])
+
+
+def _poster(job: Job, destination: Path, at_s: float | None) -> dict[str, Any]:
+    still = poster(job, at_s=at_s)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_bytes(still)
+    return {**job_answer(job), "output": str(destination)}
 
 
 def _listed(slug: str | None) -> list[dict[str, Any]]:

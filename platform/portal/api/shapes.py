@@ -212,6 +212,12 @@ def job_out(job: Job, request: Request) -> dict[str, Any]:
     return answer
 
 
+class PosterIn(serializers.Serializer[Any]):
+    """Which moment of a clip a still shows."""
+
+    at = serializers.FloatField(min_value=0, required=False)
+
+
 class ConsentOut(serializers.ModelSerializer[Consent]):
     """What a person agreed to."""
 
@@ -293,6 +299,13 @@ class SpanOut(serializers.Serializer[Any]):
     start = serializers.IntegerField()
     end = serializers.IntegerField()
     verdict = serializers.CharField()
+    watermark_id = serializers.CharField(allow_null=True, help_text="Of the record these seconds are of.")
+
+
+class PieceOut(RecordFactsOut):
+    """A record of ours, and the whole seconds of the file that are of it."""
+
+    segments = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
 
 
 class VerdictOut(serializers.Serializer[Any]):
@@ -301,6 +314,7 @@ class VerdictOut(serializers.Serializer[Any]):
     verdict = serializers.ChoiceField(choices=["confirmed", "recovered", "altered", "transplanted", "foreign", "unknown"])
     record = RecordFactsOut(allow_null=True)
     signals = serializers.DictField(help_text="Per layer: strength (strong, weak or none) and what was found.")
+    records = PieceOut(many=True, help_text="Every record of ours in the file.")
     timeline = SpanOut(many=True)
     manifest_id = serializers.CharField(allow_null=True)
     reasons = serializers.ListField(child=serializers.CharField())

@@ -16,6 +16,7 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/start/", trial.JobStart.as_view(), name="api_job_start"),
     path("jobs/<uuid:job_id>/again/", trial.JobAgain.as_view(), name="api_job_again"),
     path("outputs/<uuid:job_id>/download", views.OutputDownload.as_view(), name="api_output_download"),
+    path("outputs/<uuid:job_id>/poster", views.OutputPoster.as_view(), name="api_output_poster"),
     path("people/", views.People.as_view(), name="api_people"),
     path("people/<uuid:person_id>/", views.PersonDetail.as_view(), name="api_person"),
     path("consents/", views.Consents.as_view(), name="api_consents"),

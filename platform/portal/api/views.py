@@ -169,6 +169,19 @@ class OutputDownload(StudioView):
         return outputs.download(request._request, self.acting, _found(job_of, self.acting, job_id))
 
 
+class OutputPoster(StudioView):
+    """A still of a released clip, marked for itself. Its consents are asked for again at each call."""
+
+    needs: ClassVar = {"GET": Permission.DOWNLOAD}
+
+    @extend_schema(responses={(200, "image/jpeg"): OpenApiTypes.BINARY}, parameters=[OpenApiParameter("at", float)])
+    def get(self, request: Request, job_id: uuid.UUID) -> HttpResponseBase:
+        """Cut it, a quarter into the clip or `at` a moment in seconds."""
+        given = shapes.PosterIn(data=request.query_params)
+        given.is_valid(raise_exception=True)
+        return outputs.show_poster(self.acting, _found(job_of, self.acting, job_id), given.validated_data.get("at"))
+
+
 class People(StudioView):
     """People the studio knows."""
 

@@ -2,7 +2,10 @@
 
 Twenty outputs made from one still under one key, each with its own id. `averaged`: their mean change, which an owner of the still
 can work out. `known cover`: the change of one output alone. Taken off: subtracted from an output. Copied: added to foreign video,
-where a mark that is found is for the fingerprint to contradict. Run: `python -m tests.bench.watermark.collusion`.
+where a mark that is found is for the fingerprint to contradict. Pasted back: who has the still puts it in place of all that does
+not move, and what is left of the mark lies on the head. A keyed warp of the ground would not help where the ground is replaced.
+
+Run: `python -m tests.bench.watermark.collusion`.
 """
 
 from __future__ import annotations
@@ -44,6 +47,18 @@ def shifted(clip: clips.Clip, step: Change, sign: float) -> clips.Clip:
     return clips.Clip(planes[0], planes[1], clip.v, clip.rate)
 
 
+def pasted_back(out: clips.Clip, cover: clips.Clip, known: Tensor) -> clips.Clip:
+    """The output with the cover put back wherever `known`, bool (H, W), says so."""
+    half = known[::2, ::2]
+    planes = (torch.where(part, before, after) for part, before, after in ((known, cover.y, out.y), (half, cover.u, out.u)))
+    return clips.Clip(*planes, out.v, out.rate)
+
+
+def still_parts(cover: clips.Clip) -> Tensor:
+    """Where nothing moves, so that the still alone is cover enough: bool (H, W)."""
+    return (cover.y.amax(dim=0).int() - cover.y.amin(dim=0).int()) <= 1
+
+
 def outcome(clip: clips.Clip, ids: Sequence[int]) -> dict[str, object]:
     """What is found after x264 at CRF 23."""
     draw = random.Random(3)
@@ -73,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "averaged, taken off": outcome(shifted(outs[0], others, -1.0), ids),
         "known cover, taken off": outcome(shifted(outs[0], known, -1.0), ids),
         "known cover of another output, taken off": outcome(shifted(outs[0], change(outs[1:2], cover), -1.0), ids),
+        "still pasted back where nothing moves": outcome(pasted_back(outs[0], cover, still_parts(cover)), ids),
         "averaged, copied": outcome(shifted(foreign, averaged, 1.0), ids),
         "averaged, copied four times as strong": outcome(shifted(foreign, averaged, 4.0), ids),
         "known cover, copied": outcome(shifted(foreign, known, 1.0), ids),

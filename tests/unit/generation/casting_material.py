@@ -21,7 +21,6 @@ from generation.models import Asset, Job
 from generation.pipeline import run_stage
 from generation.stages import clear, prove
 from generation.states import FINAL, PARKED, Stage
-from media.video import read_planes
 from users.models import Studio
 
 
@@ -34,7 +33,7 @@ def stand_in(sight: Sight, asked: Asked, settings: Settings, patch: pytest.Monke
     patch.setattr(clear, "survey_still", sight.survey_still)
     for stage in (clear, prove):
         patch.setattr(stage, "survey_driver", sight.survey_driver)
-    patch.setattr(prove, "_copies", lambda path, rate: {"as encoded": lambda: read_planes(path)})
+    patch.setattr(prove, "_copies", lambda source, rate: {"as encoded": source})
     patch.setitem(ENGINES, NAME, quick_entry(asked=asked))
 
 

@@ -17,6 +17,7 @@ from generation import services
 from generation.engines import ENGINES
 from generation.errors import RefusedByRule
 from generation.management.commands import generate
+from generation.management.commands import job as job_command
 from generation.models import Job
 from generation.states import Status
 from users.models import Studio
@@ -70,6 +71,23 @@ def test_a_clip_that_a_reviewer_let_through_can_be_fetched(
     code, answer = run(monkeypatch, capsys, "fetch", str(job.pk), "--out", str(tmp_path / "mine.mp4"))
     assert (code, (tmp_path / "mine.mp4").read_bytes()) == (0, b"a clip")
     assert answer["output"] == str(tmp_path / "mine.mp4")
+
+
+def test_a_poster_is_cut_from_a_clip_at_the_moment_asked_for(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job, still = submitted_job(studio, tmp_path), tmp_path / "stills" / "poster.jpg"
+    monkeypatch.setattr(job_command, "poster", lambda of, at_s: f"{of.pk} at {at_s}".encode())
+    code, answer = run(monkeypatch, capsys, "poster", str(job.pk), "--out", str(still), "--at", "1.5")
+    assert (code, answer["output"], still.read_text()) == (0, str(still), f"{job.pk} at 1.5")
+
+
+def test_a_clip_that_is_not_released_has_no_poster(
+    studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    still = tmp_path / "poster.jpg"
+    code, answer = run(monkeypatch, capsys, "poster", str(submitted_job(studio, tmp_path).pk), "--out", str(still))
+    assert (code, answer["error"]["code"], still.exists()) == (1, "not_released", False)
 
 
 @pytest.mark.parametrize(

@@ -44,9 +44,8 @@ from generation.states import Status
 from generation.verification import verify_file
 from media.frames import FrameBatch
 from media.video import VideoWriter, read_frames, read_planes
-from provenance.models import Record
-from provenance.selectors import issued_ids, live_keys
-from provenance.watermark import Detector
+from provenance.keys import detector
+from provenance.models import Record, WatermarkKey
 from users.models import Studio
 
 pytestmark = pytest.mark.django_db
@@ -292,7 +291,7 @@ def test_a_clip_assembled_of_250_previews_is_marked_in_every_frame_and_found(ass
     assert len(bare) == STILLS
     assert least_marked(clip, bare) > 0.05
     record = Record.objects.get(kind="preview")
-    detection = Detector(live_keys(), issued_ids()).detect(read_planes(clip))
+    detection = detector().detect(read_planes(clip))
     assert detection.found
     assert (f"{detection.payload:016x}", detection.strength) == (record.watermark_id, "strong")
     assert detection.segments == ((0.0, pytest.approx(STILLS / RATE, abs=0.2)),)
@@ -314,21 +313,21 @@ def test_without_its_visible_mark_an_assembled_clip_would_be_told_apart(
 def test_without_its_watermark_an_assembled_clip_would_not_be_found(assembled: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marking, "watermarked", lambda frame, secrets: frame)
     clip, _ = assembled(25)
-    assert not Detector(live_keys(), issued_ids()).detect(read_planes(clip)).found
+    assert not detector().detect(read_planes(clip)).found
 
 
 def test_a_single_saved_preview_is_found_too(job: Job, tmp_path: Path) -> None:
     for moment in range(12):
         still = pixels(look(job, moment), tmp_path / "still.png")
-        detection = Detector(live_keys()).detect([FrameBatch(as_frames([still]), torch.zeros(1, dtype=torch.float64))])
+        detection = detector().detect([FrameBatch(as_frames([still]), torch.zeros(1, dtype=torch.float64))])
         assert detection.found
         assert f"{detection.payload:016x}" == Record.objects.get(kind="preview").watermark_id
 
 
 def test_previews_are_marked_by_another_key_than_clips(job: Job) -> None:
     look(job)
-    names = {key for key in live_keys() if key.startswith(str(job.studio_id))}
-    assert all(name.endswith("/preview") for name in names)
+    assert {key.kind for key in WatermarkKey.objects.filter(studio_id=job.studio_id)} == {"preview"}
+    assert all("/preview/" in key.name for key in WatermarkKey.objects.all())
     assert not Record.objects.filter(job_id=job.pk).exists()
 
 
@@ -348,7 +347,7 @@ def test_previews_of_nearly_equal_portraits_keep_both_marks_when_averaged(
         stills.append(pixels(look(made), tmp_path / "still.png"))
     median = np.median(np.stack(stills), axis=0).astype(np.uint8)
     assert cells_marked(median, renderer.bare[0].numpy()).min() > 0.08
-    detection = Detector(live_keys()).detect([FrameBatch(as_frames([median]), torch.zeros(1, dtype=torch.float64))])
+    detection = detector().detect([FrameBatch(as_frames([median]), torch.zeros(1, dtype=torch.float64))])
     assert f"{detection.payload or 0:016x}" == Record.objects.get(kind="preview").watermark_id
 
 

@@ -27,10 +27,10 @@ from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.pipeline import run_stage
 from generation.stages import clear, prove, render
-from generation.stages.prove import STRONGER
 from generation.states import FINAL, PARKED, Stage, Status
 from media.errors import CountersignError
-from media.video import read_frames, read_planes
+from media.video import read_frames
+from provenance.watermark.self_test import STRONGER, Margin
 from users.models import Membership, Studio, User
 from users.models import Role as StudioRole
 
@@ -47,7 +47,7 @@ def sight(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Sight:
     monkeypatch.setattr(clear, "survey_still", sight.survey_still)
     for stage in (clear, prove):
         monkeypatch.setattr(stage, "survey_driver", sight.survey_driver)
-    monkeypatch.setattr(prove, "_copies", lambda path, rate: {"as encoded": lambda: read_planes(path)})
+    monkeypatch.setattr(prove, "_copies", lambda source, rate: {"as encoded": source})
     monkeypatch.setitem(ENGINES, NAME, quick_entry())
     return sight
 
@@ -190,15 +190,16 @@ def test_the_voice_is_carried_only_when_the_performer_agreed_to_it(submit: Submi
 
 
 def test_a_thin_mark_earns_one_stronger_render(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
-    margins = iter([{"as encoded": 1.0}, {"as encoded": 9.0}])
+    margins = iter([{"as encoded": Margin(1.0, 0.1, 1.0)}, {"as encoded": Margin(9.0, 0.6, 1.0)}])
     monkeypatch.setattr(prove, "_margins", lambda held: next(margins))
     job = run(submit())
     assert (job.status, job.watermark_strength) == (Status.RELEASED, STRONGER)
-    assert job.self_test["margins_nats"] == {"as encoded": 9.0}
+    assert (job.self_test["margins_nats"], job.self_test["margins_db"]) == ({"as encoded": 9.0}, {"as encoded": 0.6})
 
 
 def test_a_mark_that_stays_thin_fails_the_job_and_leaves_nothing(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(prove, "_margins", lambda held: {"as encoded": 9.0, "half size": 4.9})
+    thin = {"as encoded": Margin(9.0, 0.6, 1.0), "half size": Margin(4.9, 0.3, 1.0)}
+    monkeypatch.setattr(prove, "_margins", lambda held: thin)
     job = run(submit())
     assert (job.status, codes(job)) == (Status.FAILED, ["weak_watermark"])
     assert job.watermark_strength == STRONGER

@@ -116,7 +116,7 @@ def make_world(studio: Studio) -> World:
         timezone.now(),
     )
     job_id = uuid.uuid4()
-    record = reserve_record(job_id=job_id, studio_id=studio.pk, scheme=1, system="Countersign", system_version="1")
+    record = reserve_record(job_id=job_id, studio_id=studio.pk, system="Countersign", system_version="1")
     output = storage.output_file(job_id, 1)
     output.write_bytes(CLIP)
     job = make_job(

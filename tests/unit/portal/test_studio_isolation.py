@@ -14,6 +14,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from portal_material import GreyRenderer, World, make_cleared_job, make_job, make_world
 
 from generation.previews import services as previews
+from generation.selectors import released_file
+from portal import outputs
 from users.models import Studio, User
 from users.services import create_api_key
 
@@ -107,6 +109,7 @@ TABLE: dict[str, Row] = {
     "api_job_start": Row(_cleared_job_alone, **ONE, method="post", data=_nothing_to_send, json=True),
     "api_job_again": Row(_cleared_job_alone, anonymous=401, own=201, other=404, method="post", data=_nothing_to_send, json=True),
     "api_output_download": Row(lambda world: {"job_id": world.job.pk}, **ONE),
+    "api_output_poster": Row(lambda world: {"job_id": world.job.pk}, **ONE),
     "api_people": Row(_none, **LIST),
     "api_person": Row(lambda world: {"person_id": world.person.pk}, **ONE),
     "api_consents": Row(_none, **LIST),
@@ -135,6 +138,7 @@ def _fresh_quotas() -> None:
 @pytest.fixture(autouse=True)
 def _quick_previews(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(previews, "RENDERER", GreyRenderer())
+    monkeypatch.setattr(outputs, "poster", lambda job, at_s: released_file(job).read_bytes())
 
 
 @pytest.fixture

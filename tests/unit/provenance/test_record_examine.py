@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from provenance_samples import (
     RATE,
     batches,
@@ -26,25 +28,31 @@ from provenance_samples import (
 )
 
 from media.errors import BadInput
+from media.frames import FrameBatch, YuvPlanes
 from media.limits import MediaLimits
+from media.video.colour import to_rgb
 from media.video.untrusted import stream_untrusted
-from provenance import selectors, signing
+from provenance import keys, signing
 from provenance.credentials.isolated import read_untrusted
 from provenance.credentials.sign import SealedFile, seal_output
 from provenance.errors import ExaminationTooLong
-from provenance.examine import Content, Examination, examine, gather
+from provenance.examine import Examination, examine, gather
 from provenance.examine import look as look_at
 from provenance.fingerprint.audio import fingerprint_audio
-from provenance.models import Record
-from provenance.services import OutputFacts, seal_record
-from provenance.signals import Agreement, ManifestReading, ManifestState, MarkSignal
+from provenance.fusion import Content
+from provenance.models import Record, WatermarkKey
+from provenance.services import OutputFacts, end_keys, seal_record, still_key_of
+from provenance.signals import Agreement, FoundMark, ManifestReading, ManifestState, MarkSignal
 from provenance.verify import Outcome, Verdict, verify
-from provenance.watermark import Embedder
+from provenance.watermark import SCHEME_1, SCHEME_2, Detection, Embedder, Scheme
+from provenance.watermark.stills import mark_still
 
 pytestmark = pytest.mark.django_db
 SECONDS = 3
-KEY_NAME = f"{uuid.UUID(int=7)}/2026-01"
-IDS = {"a": "0123456789abcdef", "b": "fedcba9876543210"}
+STUDIO = uuid.UUID(int=7)
+KEY_NAMES = {1: f"{STUDIO}/2026-01", 2: f"{STUDIO}/2026-01/scheme-2"}
+IDS = {"a": "0123456789abcdef", "b": "fedcba9876543210", "old": "0f1e2d3c4b5a6978"}
+SCHEME_OF = {"a": SCHEME_2, "b": SCHEME_2, "old": SCHEME_1}
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,12 @@ class Output:
     sealed: SealedFile
     rendered: Path
     watermark_id: str
+    scheme: Scheme
 
 
-def marked(frames: np.ndarray, watermark_id: str) -> np.ndarray:
-    embedder = Embedder(selectors.watermark_key(KEY_NAME), int(watermark_id, 16))
+def marked(frames: np.ndarray, watermark_id: str, scheme: Scheme = SCHEME_2) -> np.ndarray:
+    shared = keys.sync_key() if scheme.shared_sync else None
+    embedder = Embedder(keys.watermark_key(KEY_NAMES[scheme.version]), int(watermark_id, 16), scheme, sync_key=shared)
     return np.concatenate([batch.yuv.y.numpy() for batch in embedder.embed(batches(frames))])
 
 
@@ -64,13 +74,14 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Output]:
     folder = tmp_path_factory.mktemp("outputs")
     made = {}
     for number, (name, watermark_id) in enumerate(IDS.items(), start=1):
-        frames = marked(performance(driver=number, seconds=SECONDS, height=384, width=512), watermark_id)
+        scheme = SCHEME_OF[name]
+        frames = marked(performance(driver=number, seconds=SECONDS, height=384, width=512), watermark_id, scheme)
         rendered = write_clip(folder / f"{name}-rendered.mp4", frames, sound=voice(number=number, seconds=SECONDS))
         inputs = manifest_inputs(watermark_id=watermark_id)
         signed = seal_output(
             rendered_path=rendered, destination=folder / f"{name}.mp4", manifest_inputs=inputs, signer=signing.signer()
         )
-        made[name] = Output(signed, rendered, watermark_id)
+        made[name] = Output(signed, rendered, watermark_id, scheme)
     return made
 
 
@@ -82,8 +93,13 @@ def released(outputs: dict[str, Output], db: None) -> Iterator[dict[str, Output]
 
 
 def record_of(output: Output, number: int) -> Record:
+    key_name = KEY_NAMES[output.scheme.version]
+    WatermarkKey.objects.get_or_create(
+        name=key_name, defaults={"scheme": output.scheme.version, "studio_id": STUDIO, "month": "2026-01"}
+    )
     record = Record.objects.create(
-        watermark_id=output.watermark_id, key_name=KEY_NAME, scheme=1, job_id=uuid.UUID(int=number), studio_id=uuid.UUID(int=7),
+        watermark_id=output.watermark_id, key_name=key_name, scheme=output.scheme.version, job_id=uuid.UUID(int=number),
+        studio_id=STUDIO,
         system="Countersign", system_version="0.1.0",
     )  # fmt: skip
     frames = decoded(output.rendered)
@@ -120,8 +136,10 @@ def add_track(source: Path, destination: Path, sound: np.ndarray) -> Path:
 def weigh(frames: np.ndarray, *, sound_number: int, watermark_id: str | None, signed: Path | None = None) -> Outcome:
     """The verdict on content whose watermark reading is given: a search that finds nothing takes ten seconds."""
     found = watermark_id is not None
+    whole = ((0.0, len(frames) / RATE),)
+    marks = (FoundMark(watermark_id, KEY_NAMES[2], "2", 1e-40, whole),) if watermark_id else ()
     content = Content(
-        mark=MarkSignal(found, watermark_id, segments_s=((0.0, float(SECONDS)),) if found else ()),
+        mark=MarkSignal(found, watermark_id, segments_s=whole if found else (), marks=marks),
         picture=fingerprint_of(frames),
         sound=fingerprint_audio(voice(number=sound_number, seconds=SECONDS)),
         several_streams=False,
@@ -137,7 +155,8 @@ def test_as_released_it_is_confirmed(released: dict[str, Output]) -> None:
     answer = found.as_json()
     assert answer["record"]["watermark_id"] == IDS["a"]
     assert answer["signals"]["watermark"]["found"] is True
-    assert answer["timeline"] == [{"start": 0.0, "end": 3.0, "verdict": "confirmed"}]
+    assert answer["timeline"] == [{"start": 0.0, "end": 3.0, "verdict": "confirmed", "watermark_id": IDS["a"]}]
+    assert [record["watermark_id"] for record in answer["records"]] == [IDS["a"]]
 
 
 def test_bytes_added_beside_the_media_leave_it_confirmed_and_are_reported(released: dict[str, Output], tmp_path: Path) -> None:
@@ -163,8 +182,7 @@ def test_a_search_past_its_deadline_is_given_up(released: dict[str, Output]) -> 
 
 def test_a_signer_looks_for_the_one_mark_it_expects(released: dict[str, Output]) -> None:
     clip = stream_untrusted(released["a"].rendered, limits=MediaLimits())
-    key = selectors.watermark_key(KEY_NAME)
-    found = look_at(clip, keys={KEY_NAME: key}, issued_ids=[int(IDS["a"], 16)])
+    found = look_at(clip, detector=keys.detector_of(Record.objects.get(watermark_id=IDS["a"])))
     assert found.mark.watermark_id == IDS["a"]
 
 
@@ -235,6 +253,139 @@ def test_an_output_whose_marks_were_removed_is_still_recognised(released: dict[s
     assert "marks_removed" in found.reasons
     assert found.record is not None
     assert found.record.watermark_id == IDS["a"]
+
+
+def test_an_output_marked_by_the_first_scheme_is_still_recovered(released: dict[str, Output], tmp_path: Path) -> None:
+    found = look(remux(released["old"].sealed.path, tmp_path / "copy.mp4"))
+    assert found.outcome.verdict is Verdict.RECOVERED, found.as_json()
+    assert (found.signals.mark.scheme, found.signals.mark.key_name) == ("1", KEY_NAMES[1])
+
+
+def test_a_retired_key_goes_on_vouching_for_its_outputs(released: dict[str, Output], tmp_path: Path) -> None:
+    end_keys(names=[KEY_NAMES[2]], state=WatermarkKey.State.RETIRED, actor="system:test", reason="")
+    assert look(remux(released["a"].sealed.path, tmp_path / "copy.mp4")).outcome.verdict is Verdict.RECOVERED
+
+
+def test_the_mark_of_a_compromised_key_leads_to_its_record_and_proves_nothing(
+    released: dict[str, Output], tmp_path: Path
+) -> None:
+    end_keys(names=[KEY_NAMES[2]], state=WatermarkKey.State.COMPROMISED, actor="system:test", reason="a leak")
+    stripped = look(remux(released["a"].sealed.path, tmp_path / "copy.mp4"))
+    assert (stripped.outcome.verdict, stripped.outcome.record and stripped.outcome.record.watermark_id) == (
+        Verdict.ALTERED,
+        IDS["a"],
+    )
+    assert "mark_of_compromised_key" in stripped.outcome.reasons
+    assert look(released["a"].sealed.path).outcome.verdict is Verdict.CONFIRMED
+
+    # whoever holds the key can mark anything
+    forged = marked(performance(portrait=40, driver=40, seconds=SECONDS, height=384, width=512), IDS["a"])
+    made = look(write_clip(tmp_path / "forged.mp4", forged))
+    assert made.signals.mark.found
+    assert (made.outcome.verdict in (Verdict.UNKNOWN, Verdict.TRANSPLANTED), made.outcome.record) == (True, None)
+
+
+def test_a_mark_on_the_content_of_another_record_is_called_transplanted(released: dict[str, Output]) -> None:
+    found = weigh(decoded(released["b"].rendered), sound_number=2, watermark_id=IDS["a"])
+    assert found.verdict is Verdict.TRANSPLANTED
+    assert (found.record, found.claimed_record and found.claimed_record.watermark_id) == (None, IDS["a"])
+    assert "content_of_another_record" in found.reasons
+
+
+def upright(frames: np.ndarray) -> np.ndarray:
+    """The middle of the picture, 9:16."""
+    width = frames.shape[1] * 9 // 16
+    return frames[:, :, (frames.shape[2] - width) // 2 :][:, :, :width]
+
+
+def inset(frames: np.ndarray) -> np.ndarray:
+    """At half size in a corner of something else."""
+    around = performance(portrait=40, driver=40, seconds=SECONDS, height=384, width=512).copy()
+    around[:, 180:372, 240:496] = frames.reshape(len(frames), 192, 2, 256, 2).mean((2, 4)).astype(np.uint8)
+    return around
+
+
+@pytest.mark.parametrize("shown", [upright, inset])
+def test_an_honest_crop_or_inset_of_an_output_is_no_forgery(
+    released: dict[str, Output], shown: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    found = weigh(shown(decoded(released["a"].rendered)), sound_number=1, watermark_id=IDS["a"])
+    assert found.verdict in (Verdict.RECOVERED, Verdict.ALTERED), found.reasons
+    assert found.record is not None
+    assert found.record.watermark_id == IDS["a"]
+
+
+@pytest.mark.parametrize(("crf", "second"), [(18, "recovered"), (23, "altered")])
+def test_of_two_outputs_in_one_file_each_second_is_named(
+    released: dict[str, Output], tmp_path: Path, crf: int, second: str
+) -> None:
+    both = np.concatenate([decoded(released["a"].rendered), decoded(released["b"].rendered)])
+    sound = np.concatenate([voice(number=1, seconds=SECONDS), voice(number=2, seconds=SECONDS)])
+    found = look(write_clip(tmp_path / "both.mp4", both, crf=crf, sound=sound))
+    answer = found.as_json()
+    assert found.outcome.verdict is Verdict.ALTERED, answer
+    assert "several_records" in found.outcome.reasons
+    # over one still a hard encoder keeps the first mark: the second output is known by its content
+    assert answer["timeline"] == [
+        {"start": 0.0, "end": 3.0, "verdict": "recovered", "watermark_id": IDS["a"]},
+        {"start": 3.0, "end": 6.0, "verdict": second, "watermark_id": IDS["b"]},
+    ]
+    assert {record["watermark_id"]: record["segments"] for record in answer["records"]} == {
+        IDS["a"]: [[0.0, 3.0]],
+        IDS["b"]: [[3.0, 6.0]],
+    }
+
+
+def still_of(output: Output, frame: int = 40) -> torch.Tensor:
+    luma = torch.from_numpy(decoded(output.rendered)[frame : frame + 1])
+    grey = torch.full((1, luma.shape[1] // 2, luma.shape[2] // 2), 128, dtype=torch.uint8)
+    return to_rgb(FrameBatch(YuvPlanes(luma, grey, grey), torch.zeros(1, dtype=torch.float64))).rgb[0]
+
+
+class FindsNothing:
+    """A search without an answer, which else takes seconds."""
+
+    def detect(self, batches: object) -> Detection:
+        return Detection(
+            found=False, payload=None, key_name=None, scheme=2, log_evidence=0.0, required_log_evidence=80.0,
+            false_match_probability=1.0, candidates=1, windows=1, seconds=1, geometry=None, segments=(), strength="none",
+        )  # fmt: skip
+
+
+def saved(rgb: torch.Tensor, path: Path, **options: object) -> Path:
+    Image.fromarray(rgb.numpy()).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["still.jpg", "still.png", "still.webp"])
+def test_a_still_of_an_output_leads_back_to_it(released: dict[str, Output], tmp_path: Path, name: str) -> None:
+    number = still_key_of(Record.objects.get(watermark_id=IDS["a"]))
+    found = look(saved(mark_still(still_of(released["a"]), number), tmp_path / name, quality=85))
+    assert found.outcome.verdict is Verdict.RECOVERED, found.as_json()
+    assert found.outcome.record is not None
+    assert found.outcome.record.watermark_id == IDS["a"]
+    assert found.as_json()["records"][0]["watermark_id"] == IDS["a"]
+
+
+def test_the_number_alone_finds_a_still_whose_own_mark_was_too_weak(
+    released: dict[str, Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "detector", FindsNothing)
+    number = still_key_of(Record.objects.get(watermark_id=IDS["a"]))
+    found = look(saved(mark_still(still_of(released["a"]), number), tmp_path / "still.jpg", quality=75))
+    assert found.outcome.verdict is Verdict.RECOVERED, found.as_json()
+    assert (found.signals.mark.scheme, found.signals.mark.false_match_probability) == ("still", 2.0**-32)
+
+
+def test_the_number_of_an_output_on_another_picture_means_nothing(
+    released: dict[str, Output], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "detector", FindsNothing)
+    number = still_key_of(Record.objects.get(watermark_id=IDS["a"]))
+    other = performance(portrait=40, driver=40, seconds=0.04, height=384, width=512)[0]
+    picture = torch.from_numpy(other)[..., None].repeat(1, 1, 3)
+    found = look(saved(mark_still(picture, number), tmp_path / "other.png"))
+    assert (found.outcome.verdict, found.outcome.record) == (Verdict.UNKNOWN, None)
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path: Path, db: None) -> None:

@@ -12,13 +12,13 @@ from django.db import DatabaseError, transaction
 from provenance_samples import fingerprint_of, performance, voice
 
 from audit.models import Event
-from provenance import selectors
+from provenance import keys, selectors
 from provenance.credentials.sign import SealedFile
 from provenance.errors import RecordMissing, RecordSealed
 from provenance.fingerprint.audio import AudioFingerprint, fingerprint_audio
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.models import Record, SoftBinding
-from provenance.services import OutputFacts, reserve_record, seal_record, watermark_binding_value, watermark_payload
+from provenance.services import OutputFacts, reserve_record, seal_record, watermark_binding_value
 
 pytestmark = pytest.mark.django_db
 FRAMES = performance(seconds=2)
@@ -28,9 +28,7 @@ FACTS = OutputFacts(256, 192, Fraction(30000, 1001), 50, 2.0)
 
 
 def reserve(job_id: uuid.UUID | None = None) -> Record:
-    return reserve_record(
-        job_id=job_id or uuid.uuid4(), studio_id=uuid.UUID(int=7), scheme=1, system="Countersign", system_version="0.1.0"
-    )
+    return reserve_record(job_id=job_id or uuid.uuid4(), studio_id=uuid.UUID(int=7), system="Countersign", system_version="0.1.0")
 
 
 def sealed_file(number: int = 1) -> SealedFile:
@@ -72,9 +70,9 @@ def test_each_job_has_an_id_of_its_own() -> None:
 def test_the_key_belongs_to_studio_and_month() -> None:
     record = reserve()
     assert record.key_name.startswith(f"{uuid.UUID(int=7)}/20")
-    assert selectors.live_keys() == {record.key_name: selectors.watermark_key(record.key_name)}
-    assert len(selectors.watermark_key(record.key_name)) == 32
-    assert selectors.watermark_key("another/2026-01") != selectors.watermark_key(record.key_name)
+    assert len(keys.watermark_key(record.key_name)) == 32
+    assert keys.watermark_key("another/2026-01") != keys.watermark_key(record.key_name)
+    assert keys.watermark_key(record.key_name) != keys.sync_key()
 
 
 def test_sealing_keeps_everything_a_verdict_needs() -> None:
@@ -87,7 +85,7 @@ def test_sealing_keeps_everything_a_verdict_needs() -> None:
     assert selectors.record_by_manifest("urn:c2pa:1") == record
     assert selectors.record_by_watermark_id(record.watermark_id.upper()) == record
     assert selectors.record_by_binding(alg=settings.SOFT_BINDING_ALG, value=watermark_binding_value(record)) == record
-    assert watermark_payload(record) == int(record.watermark_id, 16)
+    assert keys.payload_of(record) == int(record.watermark_id, 16)
 
 
 def test_a_second_sealing_is_refused_and_changes_nothing() -> None:
@@ -111,7 +109,7 @@ def test_sealing_without_a_reservation_is_refused() -> None:
         )
 
 
-@pytest.mark.parametrize("change", [{"watermark_id": "f" * 16}, {"job_id": uuid.UUID(int=1)}, {"key_name": "x"}, {"scheme": 2}])
+@pytest.mark.parametrize("change", [{"watermark_id": "f" * 16}, {"job_id": uuid.UUID(int=1)}, {"key_name": "x"}, {"scheme": 1}])
 def test_the_database_keeps_what_was_reserved(change: dict[str, object]) -> None:
     record = reserve()
     with pytest.raises(DatabaseError, match="what was reserved stays"), transaction.atomic():

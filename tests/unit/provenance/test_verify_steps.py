@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from provenance.signals import (
     ManifestState,
     MarkSignal,
     PictureSignal,
+    Piece,
     RecordView,
     SecondState,
     Signals,
@@ -115,6 +117,69 @@ def test_a_swapped_voice_shows_in_its_seconds() -> None:
     outcome = verify(replace(STRIPPED, sound=sound))
     assert [span.verdict for span in outcome.timeline] == [Verdict.RECOVERED, Verdict.ALTERED, Verdict.RECOVERED]
     assert (outcome.timeline[1].start_s, outcome.timeline[1].end_s) == (2.0, 3.0)
+
+
+def piece(start_s: float, watermark_id: str, agreement: Agreement = Agreement.AGREES, **other: Any) -> Piece:
+    """Two seconds that carry a mark."""
+    state = agreement if agreement is Agreement.AGREES else Agreement.NONE
+    seconds = tuple(SecondState(start_s + at, start_s + at + 1.0, state, 0.5) for at in range(2))
+    record = replace(RECORD, watermark_id=watermark_id)
+    return Piece(
+        start_s, start_s + 2.0, watermark_id, record, PictureSignal(agreement, seconds), SoundSignal(SoundState.AGREES), **other
+    )
+
+
+def of_pieces(*pieces: Piece) -> list[tuple[float, float, Verdict, str | None]]:
+    outcome = verify(replace(STRIPPED, picture=PictureSignal(Agreement.IN_PART, AGREEING), pieces=pieces))
+    assert outcome.verdict is Verdict.ALTERED
+    assert "several_records" in outcome.reasons
+    return [(span.start_s, span.end_s, span.verdict, span.watermark_id) for span in outcome.timeline]
+
+
+def test_seconds_of_two_outputs_are_named_by_their_records() -> None:
+    one, other = "ab" * 8, "cd" * 8
+    assert of_pieces(piece(0.0, one), piece(2.0, other)) == [
+        (0.0, 2.0, Verdict.RECOVERED, one),
+        (2.0, 4.0, Verdict.RECOVERED, other),
+    ]
+
+
+def test_a_copied_mark_on_some_seconds_is_told_from_the_seconds_that_are_ours() -> None:
+    assert of_pieces(piece(0.0, "ab" * 8), piece(2.0, "cd" * 8, Agreement.CONTRADICTS)) == [
+        (0.0, 2.0, Verdict.RECOVERED, "ab" * 8),
+        (2.0, 4.0, Verdict.TRANSPLANTED, None),
+    ]
+
+
+@pytest.mark.parametrize("doubt", [{"compromised": True}, {"marked": False}])
+def test_a_piece_without_a_mark_that_counts_is_not_vouched_for(doubt: dict[str, bool]) -> None:
+    spans = of_pieces(piece(0.0, "ab" * 8), piece(2.0, "cd" * 8, **doubt))
+    assert spans[1] == (2.0, 4.0, Verdict.ALTERED, "cd" * 8)
+
+
+def test_seconds_between_the_pieces_are_nobodys() -> None:
+    spans = of_pieces(piece(0.0, "ab" * 8), replace(piece(2.0, "cd" * 8), start_s=3.0))
+    assert spans[1] == (2.0, 3.0, Verdict.UNKNOWN, None)
+
+
+def test_copied_marks_on_every_piece_are_a_forgery() -> None:
+    pieces = (piece(0.0, "ab" * 8, Agreement.CONTRADICTS), piece(2.0, "cd" * 8, Agreement.CONTRADICTS))
+    outcome = verify(replace(STRIPPED, picture=PictureSignal(Agreement.CONTRADICTS, AGREEING), pieces=pieces))
+    assert outcome.verdict is Verdict.TRANSPLANTED
+
+
+@pytest.mark.parametrize(
+    ("content", "verdict"),
+    [
+        (Agreement.AGREES, Verdict.ALTERED),
+        (Agreement.IN_PART, Verdict.ALTERED),
+        (Agreement.INCONCLUSIVE, Verdict.UNKNOWN),
+        (Agreement.CONTRADICTS, Verdict.TRANSPLANTED),
+    ],
+)
+def test_the_mark_of_a_compromised_key_is_no_evidence(content: Agreement, verdict: Verdict) -> None:
+    mark = replace(STRIPPED.mark, compromised=True)
+    assert verify(replace(STRIPPED, mark=mark, picture=PictureSignal(content, AGREEING))).verdict is verdict
 
 
 def test_an_expired_certificate_stays_confirmed_while_our_record_knows_the_claim() -> None:

@@ -138,7 +138,7 @@ def test_the_right_key_is_named_among_others() -> None:
 
 
 def test_issued_ids_rescue_a_mark_too_weak_to_decode_freely() -> None:
-    weak = clips.through(marked(clips.carphone, strength=0.25), crf=28)
+    weak = clips.through(marked(clips.carphone, strength=0.3), crf=28)
     assert not search(weak).found
     ids = [(i * 0x9E3779B97F4A7C15) % 2**64 for i in range(1, 500)]
     assert is_ours(search(weak, ids=[*ids, PAYLOAD]))

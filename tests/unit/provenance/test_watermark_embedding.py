@@ -75,6 +75,17 @@ def test_a_cut_renews_the_mask_at_once() -> None:
     assert rms_change(clip.y[3:], marked(clip).y[3:]) < 0.7
 
 
+def test_what_moves_is_marked_less_from_the_second_frame_of_a_shot_on() -> None:
+    noise = torch.randint(100, 140, (1, 64, 64), generator=torch.Generator().manual_seed(3)).float()
+    blobs = torch.nn.functional.interpolate(noise[None], size=(256, 256), mode="bilinear")[0]
+    clip = flat(120, frames=4)
+    moving = torch.cat([blobs.roll(9 * i, dims=2) for i in range(4)]).round().byte()
+    before = clips.Clip(moving, clip.u, clip.v, clip.rate)
+    after = marked(before)
+    first, second = (rms_change(before.u[i], after.u[i]) for i in (0, 1))
+    assert second < 0.8 * first
+
+
 def test_a_stronger_render_changes_more() -> None:
     clip = clips.bikes(1.0)
     weak, strong = (clips.psnr(clip.y, marked(clip, strength=s).y) for s in (1.0, 1.35))

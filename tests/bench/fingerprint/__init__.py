@@ -1,0 +1,1 @@
+"""The fingerprint's benchmark, part by part."""

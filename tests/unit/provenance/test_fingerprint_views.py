@@ -1,0 +1,169 @@
+"""Crops, mirrorings, insets and other speeds of a clip are recognised for what they are, and edits show through them."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from provenance_samples import RATE, Frames, fingerprint_of, performance
+
+from provenance.fingerprint import align
+from provenance.fingerprint.compare import compare
+from provenance.fingerprint.geometry import PLAIN, Placement, area_weights, placements, refined
+from provenance.fingerprint.lattice import lattice
+from provenance.fingerprint.video import VideoFingerprint, VideoFingerprinter, by_cell
+from provenance.fingerprint.windows import Course
+from provenance.signals import Agreement, PictureSignal
+
+SECONDS = 4
+MOUTH = np.s_[RATE : 3 * RATE, 112:150, 96:160]
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    return performance(seconds=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def stored(frames: Frames) -> VideoFingerprint:
+    return fingerprint_of(frames)
+
+
+def against(changed: Frames, stored: VideoFingerprint) -> PictureSignal:
+    return compare(fingerprint_of(np.ascontiguousarray(changed)), stored)
+
+
+def cropped(frames: Frames) -> Frames:
+    """To nine tenths, off the centre: of 192 rows and 256 columns."""
+    return frames[:, 4:177, 18:248]
+
+
+def test_a_cropped_and_mirrored_copy_agrees_and_says_which_part_it_shows(frames: Frames, stored: VideoFingerprint) -> None:
+    signal = against(cropped(frames)[:, :, ::-1], stored)
+    assert signal.agreement is Agreement.AGREES
+    assert signal.mirrored
+    assert signal.shown == pytest.approx((4 / 192, 18 / 256, 177 / 192, 248 / 256), abs=0.006)
+    assert "mirrored" in signal.note
+    assert "cropped" in signal.note
+
+
+def test_a_cropped_excerpt_says_where_it_starts(frames: Frames, stored: VideoFingerprint) -> None:
+    signal = against(cropped(frames)[RATE:], stored)
+    assert signal.agreement is Agreement.AGREES
+    assert signal.offset_s == pytest.approx(1.0, abs=0.03)
+
+
+def test_a_mouth_from_another_performance_shows_in_a_cropped_mirrored_copy(frames: Frames, stored: VideoFingerprint) -> None:
+    dubbed = frames.copy()
+    dubbed[MOUTH] = performance(driver=3, seconds=SECONDS)[MOUTH]
+    signal = against(cropped(dubbed)[:, :, ::-1], stored)
+    assert signal.agreement is Agreement.IN_PART
+    changed = {second.start_s for second in signal.seconds if second.regions}
+    assert changed
+    assert changed <= {1.0, 2.0}
+    assert all(region // 4 in (2, 3) for second in signal.seconds for region in second.regions)
+
+
+def test_regions_of_a_mirrored_copy_are_those_of_the_file(frames: Frames, stored: VideoFingerprint) -> None:
+    marked = frames.copy()
+    marked[RATE : 2 * RATE, :40, :50] = 16  # top left before it is mirrored
+    signal = against(marked[:, :, ::-1], stored)
+    assert {region for second in signal.seconds for region in second.regions} == {3}
+
+
+@pytest.mark.parametrize("driver", [3, 4])
+def test_another_performance_contradicts_through_a_crop_and_a_mirror(driver: int, stored: VideoFingerprint) -> None:
+    signal = against(cropped(performance(driver=driver, seconds=SECONDS))[:, :, ::-1], stored)
+    assert signal.agreement is Agreement.CONTRADICTS
+
+
+def test_an_inset_is_found_and_everything_around_it_is_not_ours(frames: Frames, stored: VideoFingerprint) -> None:
+    around = performance(portrait=5, driver=5, seconds=SECONDS, height=432, width=768)
+    around[:, 30:222, 30:286] = frames
+    signal = against(around, stored)
+    assert signal.agreement is Agreement.IN_PART
+    assert signal.shown == pytest.approx((-30 / 192, -30 / 256, 402 / 192, 738 / 256), abs=0.05)
+    assert all({3, 7, 11, 12, 13, 14, 15} <= set(second.regions) for second in signal.seconds)
+
+
+def test_a_caption_bar_below_is_not_ours_and_the_rest_is(frames: Frames, stored: VideoFingerprint) -> None:
+    signal = against(np.pad(frames, ((0, 0), (0, 48), (0, 0)), constant_values=200), stored)
+    assert signal.agreement is Agreement.IN_PART
+    assert all(set(second.regions) == {12, 13, 14, 15} for second in signal.seconds)
+
+
+@pytest.mark.parametrize("speed", [1.15, 0.87])
+def test_another_speed_is_recognised_and_neither_agrees_nor_contradicts(
+    speed: float, frames: Frames, stored: VideoFingerprint
+) -> None:
+    moments = np.arange(0, len(frames) - 1, speed)
+    signal = against(frames[moments.astype(int)], stored)
+    assert signal.agreement is Agreement.IN_PART
+    assert signal.speed == pytest.approx(speed, abs=0.02)
+
+
+def test_bars_are_found_behind_a_fade_from_black(frames: Frames) -> None:
+    barred = np.pad(frames, ((0, 0), (24, 24), (0, 0)), constant_values=16)
+    faded = np.concatenate([np.full((5, *barred.shape[1:]), 16, np.uint8), barred])
+    assert np.array_equal(fingerprint_of(faded).cells[8:20], fingerprint_of(np.roll(frames, 5, axis=0)).cells[8:20])
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        Placement(0.03, 0.07, 0.93, 0.97),
+        Placement(0.0, 0.34, 1.0, 0.66),
+        Placement(-0.4, -0.6, 1.9, 1.7),
+        Placement(0.0, 0.0, 1.2, 1.0),
+        Placement(0.1, 0.05, 0.9, 0.85, mirrored=True),
+    ],
+)
+def test_a_placement_is_found_to_a_hundredth(place: Placement, stored: VideoFingerprint) -> None:
+    record = stored.layout.astype(float)
+    rows, inside_rows = area_weights(place.top * 64, place.bottom * 64, 64, 64)
+    columns, inside_columns = area_weights(place.left * 64, place.right * 64, 64, 64)
+    noise = np.random.default_rng(2).normal(120, 40, (64, 64))
+    seen = np.where(inside_rows[:, None] & inside_columns[None], rows @ record @ columns.T, noise)
+    found = placements(seen[:, ::-1] if place.mirrored else seen, record)[0]
+    assert found.placement.mirrored is place.mirrored
+    edges = [(found.placement.top, place.top), (found.placement.left, place.left), (found.placement.bottom, place.bottom)]
+    assert all(one == pytest.approx(other, abs=0.01 * place.scale) for one, other in edges)
+
+
+def test_a_place_without_overlap_has_no_lattice() -> None:
+    assert lattice(Placement(0.98, 0.0, 1.98, 1.0)) is None
+    assert lattice(PLAIN) is not None
+
+
+def test_a_flat_picture_is_found_nowhere() -> None:
+    assert refined(np.full((64, 64), 90.0), np.full((64, 64), 90.0), PLAIN).correlation == 0.0
+
+
+def test_long_clips_are_aligned_without_comparing_every_pair(
+    frames: Frames, stored: VideoFingerprint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(align, "_EXHAUSTIVE", 0)
+    assert against(frames[RATE:], stored).offset_s == pytest.approx(1.0, abs=0.03)
+
+
+def test_fingerprints_of_records_sealed_before_are_still_read(frames: Frames, stored: VideoFingerprint) -> None:
+    coarse = np.stack([np.rint(by_cell(cells.astype(float), 16)) for cells in stored.cells]).astype(np.uint8)
+    steps = b"".join(
+        np.diff(values, axis=0, prepend=np.zeros((1, 16, 16), np.uint8)).tobytes() for values in (coarse, stored.spreads)
+    )
+    header = struct.pack("<4sBBBBId", b"CSVF", 2, 8, 16, 64, len(coarse), stored.duration_s)
+    old = VideoFingerprint.from_bytes(header + stored.layout.tobytes() + zlib.compress(steps))
+    assert compare(stored, old).agreement is Agreement.AGREES
+
+
+def test_windows_of_a_copy_are_those_of_the_clip_mirrored_or_not(frames: Frames, stored: VideoFingerprint) -> None:
+    fingerprinter = VideoFingerprinter()
+    assert Course.of(fingerprinter.finish()).windows() == []
+    own = Course.of(stored).windows()
+    times_s = [window.at_s for window in own]
+    mirrored = Course.of(fingerprint_of(np.ascontiguousarray(frames[:, :, ::-1])), mirrored=True).at(times_s)
+    assert all(window.vector @ other > 0.98 for window, other in zip(own, mirrored, strict=True))
+    assert all(later - earlier <= 0.6 for earlier, later in itertools.pairwise(times_s))

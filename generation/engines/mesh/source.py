@@ -133,11 +133,14 @@ def _add_rings(face: Tensor, outline: Tensor, axes: Tensor, config: MeshConfig) 
     ear_middle = ears.mean(0)
     across = (ears[1] - ears[0]) / (ears[1] - ears[0]).norm()
     normal = torch.linalg.cross(across, axes[:, 1])
+    upwards = (middle - outline) @ axes[:, 1] / (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
+    sides, hair = config.ring_depth_end
+    depth_end = sides + (hair - sides) * geometry.smoothstep(upwards, 0.0, 0.4)  # (36,)
     for scale in config.ring_scales:
         ring = middle + (outline - middle) * scale
         # The plane through both ears, parallel to the face.
         plane = ear_middle[2] - ((ring - ear_middle)[:, :2] @ normal[:2]) / normal[2].clamp(min=0.35)
-        share = geometry.smoothstep(torch.tensor(scale, dtype=face.dtype), 1.0, config.ring_depth_end)
+        share = geometry.smoothstep((scale - 1) / (depth_end - 1), 0.0, 1.0)
         ring[:, 2] = torch.lerp(outline[:, 2], plane, share)
         vertices.append(ring)
         scales.append(torch.full((len(ring),), scale, dtype=face.dtype))

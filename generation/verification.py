@@ -12,6 +12,7 @@ from django.utils import timezone
 from consent.selectors import public_standing
 from generation.models import Job
 from generation.states import Status
+from generation.verdict_words import headline
 from provenance.examine import examine
 
 
@@ -25,7 +26,7 @@ def verify_file(path: Path) -> dict[str, Any]:
     if examination.outcome.record is not None:
         record = examination.outcome.record
         answer["record"] |= standing(record.job_id, preview=record.preview)
-    return answer
+    return {"summary": headline(answer["verdict"], answer["record"], answer["reasons"]), **answer}
 
 
 def standing(job_id: uuid.UUID, *, preview: bool = False) -> dict[str, Any]:

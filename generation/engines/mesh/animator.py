@@ -76,10 +76,10 @@ class MeshAnimator:
         if isinstance(source, VideoSource):
             return prepare_video(source, shape, faces, self._model_in_video, self._config)
         rgb = source.rgb.cpu()
-        usable = self._usable_faces(self._analyser.faces(rgb))
+        usable = self._usable_faces(self._analyser.faces(rgb), (rgb.shape[0], rgb.shape[1]))
         chosen = [found.landmarks for found in usable if _is_named(found, faces)]
         if not chosen:
-            raise UnusableSource("the chosen face cannot be animated (too small or turned away); choose another face")
+            raise UnusableSource("the chosen face cannot be animated (too small, turned away or cut off); choose another face")
         frame = choose_frame(chosen, (rgb.shape[0], rgb.shape[1]), shape, self._config)
         picture = frame.of_pixels(rgb)
         placed = [frame.of_points(found.landmarks.float().cpu()) for found in usable]
@@ -90,14 +90,14 @@ class MeshAnimator:
                 models.append(self._model(picture, found.landmarks, placed[index], others))
         return PreparedStill(picture.to(self._device), tuple(models))
 
-    def _usable_faces(self, found: list[FoundFace]) -> list[FoundFace]:
+    def _usable_faces(self, found: list[FoundFace], size: tuple[int, int]) -> list[FoundFace]:
         """The faces that can be animated; the reason for the last one that cannot is raised when none can."""
         if not found:
             raise UnusableSource("no human face was found in the still; use a portrait with a clearly visible face")
         usable, refusal = [], None
         for face in found:
             try:
-                require_usable_face(face.landmarks, self._config)
+                require_usable_face(face.landmarks, size, self._config)
             except UnusableSource as error:
                 refusal = refusal or error
             else:

@@ -12,6 +12,7 @@ class MeshConfig:
     # source
     min_face_px: float = 64.0  # under this the eyes are a handful of pixels: nothing to move
     max_source_yaw_deg: float = 60.0  # past it the far eye and cheek are not in the picture
+    cut_off_slack: float = 0.02  # eyes and mouth may reach this far over the picture's edge, as far as trackers err
     crop_heights: float = 3.0  # face heights per side of the work region: hair, neck and shoulders fall inside
     portrait_heights: float = 2.5  # face heights per side of a cropped output: head and shoulders
     portrait_drop: float = 0.16  # of half that side: the face stands above the middle

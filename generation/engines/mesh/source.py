@@ -57,8 +57,8 @@ def choose_region(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) 
     return Region(left, top, right, bottom)
 
 
-def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
-    """Raise UnusableSource for a face too small or turned too far. landmarks: (478, 3) px."""
+def require_usable_face(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) -> None:
+    """Raise UnusableSource for a face too small, turned too far or cut off. landmarks: (478, 3) px, size: (height, width)."""
     _, height = face_size(landmarks)
     if height < config.min_face_px:
         raise UnusableSource(
@@ -71,6 +71,10 @@ def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
             f"the face is turned {yaw:.0f} degrees away and at most {config.max_source_yaw_deg:.0f} can be animated; "
             "use a portrait that shows both eyes"
         )
+    moving = landmarks[[*topology.eye_outline(0), *topology.eye_outline(1), *topology.mouth_outline()], :2]
+    slack = config.cut_off_slack * height
+    if bool((moving < -slack).any()) or bool((moving > torch.tensor([size[1], size[0]]) + slack).any()):
+        raise UnusableSource("an eye or the mouth lies outside the picture; use a portrait that shows the whole face")
 
 
 def rest_face(landmarks: Tensor, config: MeshConfig) -> RestFace:

@@ -120,7 +120,7 @@ def prepare_video(
     ready = []
     for face, points, track in zip(faces, smooth, tracks, strict=True):
         reference = choose_reference(points, None, config)
-        require_usable_face(points[reference], config)
+        require_usable_face(points[reference], (source.height, source.width), config)
         rgb = bare.read(reference)
         placed = frame.of_points(points)
         model = model_of(rgb, points[reference], placed[reference])

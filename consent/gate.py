@@ -16,12 +16,12 @@ from django.conf import settings
 from django.utils import timezone
 
 from consent import policy, selectors
-from consent.comparison import band_of_blurred, compare, long_blind, shows
+from consent.comparison import band_of_unclear, compare, long_blind, shows
 from consent.errors import ConsentError
 from consent.faces.engine import Band, Embedding, EngineConfig, FaceEngine, load_engine
 from consent.faces.observed import CountedBy, ObservedFace, Side
 from consent.models import Consent
-from consent.policy import Decision, FaceDecision, FaceView, Outcome, Reason, Request, Verdict
+from consent.policy import Decision, FaceDecision, FaceView, Likeness, Outcome, Reason, Request, Verdict
 from consent.snapshots import Snapshot, is_bound
 from consent.wording import FIX
 
@@ -260,7 +260,8 @@ def _view(
         origin=selectors.view_of(origin) if origin else None,
     )
     if face.name not in named:
-        return replace(view, known_as=_known_as(face, templates, request))
+        known_as = _known_as(face, templates, request)
+        return replace(view, known_as=known_as, resembles=None if known_as else _resembled(face, templates, request))
     consent = consents.get(named[face.name])
     if consent is None or consent.studio_id != request.studio_id:
         return replace(view, named=True)  # another studio's template is not even opened
@@ -294,6 +295,27 @@ def _known_as(face: ObservedFace, templates: _Templates, request: Request) -> tu
     return tuple(_best_of(fits, face, templates, request).id for fits in by_person.values())
 
 
+def _resembled(face: ObservedFace, templates: _Templates, request: Request) -> Likeness | None:
+    """Return the nearest of the studio's own people who consented to this job, when a face comes close to one of them.
+
+    A studio learns nothing that naming this consent would not tell it. Strangers, other studios' people and those whose consent
+    does not stand are neither compared nor named (misuse register A13, A14).
+    """
+    looked_at = face.embedding
+    if face.hidden or looked_at is None:
+        return None
+    close: list[tuple[float, Consent]] = []
+    for consent in selectors.given_consents(studio_id=request.studio_id):
+        stands = policy.standing_of(request, face.side, selectors.view_of(consent), templates.now) is None
+        template = templates.of(consent) if stands else None
+        if template is not None and compare(face, template, templates.engine) is Band.REVIEW:
+            close.append((templates.engine.distance(looked_at, template), consent))
+    if not close:
+        return None
+    nearest = min(close, key=lambda pair: pair[0])[1]
+    return Likeness(nearest.person.display_name, nearest.id)
+
+
 def _standing_view(face: FaceDecision, consents: Mapping[UUID, Consent]) -> FaceView:
     bands = {Outcome.COVERED: Band.MATCH, Outcome.AMBIGUOUS: Band.REVIEW}
     consent = consents.get(face.consent_id) if face.consent_id else None
@@ -323,7 +345,7 @@ def _rendered_problem(face: ObservedFace, cleared: Sequence[Embedding], engine: 
         return Reason("rendered_mismatch", FIX["rendered_mismatch"].format(face=face.name), face.name)
     if long_blind(face):
         return _rendered_unmatchable(face, f"for {face.blind_s:.1f} seconds no view shows who it is")
-    if not any(band_of_blurred(face, template, engine) is Band.MATCH for template in shown):
+    if not any(band_of_unclear(face, template, engine) is Band.MATCH for template in shown):
         return _rendered_unmatchable(face, "some frames are too blurred to tell")
     return None
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from consent.faces.engine import Band
 from consent.faces.observed import Side
-from consent.wording import FIX
+from consent.wording import FIX, RESEMBLES
 
 POLICY_VERSION = "2026-11-3"
 
@@ -147,14 +147,24 @@ class ConsentView:
 
 
 @dataclass(frozen=True, slots=True)
+class Likeness:
+    """A person of the studio who consented to the job, and whom a face comes close to: their name and that consent."""
+
+    person: str
+    consent_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class FaceView:
     """What the rules read of a face.
 
     named: the job names a consent for it. consent: that consent, None when there is none of this id. band: how the face
     compares with that consent's template; None when it was not compared, for want of a template. known_as: for an unnamed face,
-    a consent of each of the studio's own people that it matches. doubtful: it may be half a face, or none.
+    a consent of each of the studio's own people that it matches. resembles: for one that matches nobody, whom it comes close to.
+    doubtful: it may be half a face, or none.
     recorded: no picture shows it, a motion template that we signed holds its landmarks; origin: the consent it was recorded
     under, None when there is none of this id. `band` then says whether that is the person of the named consent.
+    note: why it cannot be matched, or which template it comes from.
     """
 
     name: str
@@ -167,6 +177,7 @@ class FaceView:
     doubtful: bool = False
     note: str = ""
     known_as: tuple[UUID, ...] = ()
+    resembles: Likeness | None = None
     recorded: bool = False
     origin: ConsentView | None = None
 
@@ -228,9 +239,16 @@ def decide(request: Request, faces: Sequence[FaceView], now: datetime, extra_rea
 def decide_face(request: Request, face: FaceView, now: datetime) -> FaceDecision:
     """Decide one face, in this order: seen at all, named, standing, in scope, same person."""
     outcome, detail = _judge(request, face, now)
-    message = "" if outcome is Outcome.COVERED else _fix_of(request, face, outcome).format(face=face.name, detail=detail)
+    message = "" if outcome is Outcome.COVERED else _message(request, face, outcome, detail)
     consent_id = face.consent.id if face.consent else None
     return FaceDecision(face.name, face.side, outcome, consent_id, message, face.origin.id if face.origin else None)
+
+
+def _message(request: Request, face: FaceView, outcome: Outcome, detail: str) -> str:
+    alike = face.resembles
+    if outcome is Outcome.UNNAMED and alike:
+        return RESEMBLES.format(face=face.name, person=alike.person, consent=alike.consent_id)
+    return _fix_of(request, face, outcome).format(face=face.name, detail=detail)
 
 
 def _fix_of(request: Request, face: FaceView, outcome: Outcome) -> str:
@@ -253,9 +271,9 @@ def _judge(request: Request, face: FaceView, now: datetime) -> tuple[Outcome, st
     standing = standing_of(request, face.side, face.consent, now)
     if standing is not None:
         return standing
-    ended = origin_problem(face.origin, face.consent) if face.recorded else ""
+    ended = origin_problem(face.origin, request.studio_id, face.consent.assurance) if face.recorded else ""
     if ended:
-        return Outcome.TEMPLATE_ENDED, ended
+        return Outcome.TEMPLATE_ENDED, _of_template(face, ended)
     if not face.matchable:
         return Outcome.UNMATCHABLE, face.note or "no usable view"
     return _identity_of(face), ""
@@ -267,9 +285,17 @@ def _judge_unnamed(request: Request, face: FaceView) -> tuple[Outcome, str]:
     # a performer stood before a camera: only a still can be declared drawn, and never one of the studio's own people
     if request.declared_fictional and face.side is Side.PORTRAIT and not face.known_as:
         return Outcome.DECLARED_FICTIONAL, ""
+    # a recording whose consent ended is proposed for nobody: that it ended is what has to be said
+    ended = origin_problem(face.origin, request.studio_id) if face.recorded else ""
+    if ended:
+        return Outcome.TEMPLATE_ENDED, _of_template(face, ended)
     if not face.matchable:
         return Outcome.UNMATCHABLE, face.note or "no usable view"
     return Outcome.UNNAMED, ", ".join(str(consent_id) for consent_id in face.known_as)
+
+
+def _of_template(face: FaceView, ended: str) -> str:
+    return f"{face.note or 'a motion template'}, which cannot be used: {ended}"
 
 
 def _identity_of(face: FaceView) -> Outcome:
@@ -278,16 +304,17 @@ def _identity_of(face: FaceView) -> Outcome:
     return {Band.MATCH: Outcome.COVERED, Band.REVIEW: Outcome.AMBIGUOUS}.get(face.band, Outcome.MISMATCH)
 
 
-def origin_problem(origin: ConsentView | None, named: ConsentView) -> str:
-    """Return what speaks against a motion template recorded under `origin` and used under `named`, in words, or nothing.
+def origin_problem(origin: ConsentView | None, studio_id: UUID, used_as: Assurance = Assurance.ATTESTED) -> str:
+    """Return what speaks against a motion template recorded under `origin`, in words, or nothing.
 
+    used_as: the assurance of the consent that it is used under; left out, the lowest.
     A recording outlives the term of its consent, for another consent of the same person; it does not outlive a withdrawal.
     """
-    if origin is None or origin.studio_id != named.studio_id:
+    if origin is None or origin.studio_id != studio_id:
         return "the consent it was recorded under is not one of this studio"
     if origin.state not in {State.GIVEN, State.EXPIRED}:
         return f"the consent it was recorded under is {origin.state}"
-    if ASSURANCE_ORDER.index(origin.assurance) < ASSURANCE_ORDER.index(named.assurance):
+    if ASSURANCE_ORDER.index(origin.assurance) < ASSURANCE_ORDER.index(used_as):
         return f"it was recorded under a consent that is only {origin.assurance}"
     return ""
 

@@ -9,10 +9,13 @@ FIX: Mapping[str, str] = MappingProxyType(
     {
         "ambiguous": (
             "{face} is close to the person of the named consent but not surely the same. "
-            "Wait for a moderator, or use a clearer view."
+            "Wait for a moderator, or enrol this person again with more photos, from several angles."
         ),
         "declared_fictional": "The picture is declared to show no real person. Wait for a moderator to confirm it.",
-        "unnamed": "{face} is a person without a named consent. Ask this person for consent and name it for {face}.",
+        "unnamed": (
+            "{face} is a person without a named consent. "
+            "Ask this person for consent and enrol them (`enroll`), or name the consent that you have for {face}."
+        ),
         "unknown": "The consent named for {face} is not one of this studio. Name a consent of this studio for {face}.",
         "hidden_face": "{face} lies hidden under the transparency of the picture. Flatten the picture and send it again.",
         "unmatchable": "{face} cannot be matched: {detail}. Remove this person from the picture, or send a clearer one.",
@@ -39,9 +42,7 @@ FIX: Mapping[str, str] = MappingProxyType(
             "Select the dlib engine, or license another model."
         ),
         "unsupported_decision": "The stored decision cannot be read. Submit the job again.",
-        "template_ended": (
-            "The motion template behind {face} cannot be used: {detail}. Record the performer again under a consent that stands."
-        ),
+        "template_ended": "{face} performs by {detail}. Record the performer again under a consent that stands.",
         "not_a_cleared_performer": (
             "{face} is no filmed performer whom the decision of this job covers beyond doubt. Name one of its driving faces."
         ),
@@ -52,4 +53,9 @@ FIX: Mapping[str, str] = MappingProxyType(
         "rendered_unmatchable": "{face} of the rendered clip cannot be matched: {detail}. Use a clearer or larger portrait.",
         "rendered_no_face": "The rendered clip shows no face. Use a clearer or larger portrait.",
     }
+)
+
+RESEMBLES = (
+    "{face} resembles {person} closely but not surely. Enrol {person} again with more photos, from several angles "
+    "(`enroll` takes --photo as often as you like), or name the consent {consent} for {face} and let a moderator decide."
 )

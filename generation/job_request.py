@@ -13,6 +13,8 @@ from consent.territories import COUNTRIES
 from generation.errors import InvalidRequest
 from generation.options import parse_options
 
+CONSENTS_MAX = 512  # more faces than the surveys of all inputs let pass
+
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
@@ -37,6 +39,8 @@ def check_request(request: JobRequest, known_engines: Sequence[str]) -> None:
     for code in request.territories:
         if code not in COUNTRIES:
             raise InvalidRequest(f"Unknown territory {code!r}; give two-letter country codes such as DE or US.")
+    if len(request.named_consents) > CONSENTS_MAX:
+        raise InvalidRequest(f"A request names {CONSENTS_MAX} consents at most; name those of faces that the files show.")
     parse_options(request.options)
 
 

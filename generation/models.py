@@ -161,7 +161,7 @@ class MotionTemplate(models.Model):
         ordering: ClassVar = ["-recorded_at"]
 
     def __str__(self) -> str:
-        return f"motion template {self.id}"
+        return f"motion template {self.id} of {self.recorded_at:%Y-%m-%d}"  # it has no name: messages call it so
 
 
 class JobEvent(models.Model):

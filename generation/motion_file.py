@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -78,23 +79,29 @@ def write_motion(motion: Motion, key: Ed25519PrivateKey) -> bytes:
     return _header(motion.facts.frames, {**facts, "signature": base64.b64encode(signature).decode()}) + tensors
 
 
-def read_motion(content: bytes, key: Ed25519PublicKey, *, frames_max: int) -> Motion:
-    """The template in a file. Raises NoMotionTemplate for any file that the platform's key did not sign, bit for bit."""
+def read_motion(content: bytes, keys: Sequence[Ed25519PublicKey], *, frames_max: int) -> Motion:
+    """The template in a file. Raises NoMotionTemplate for any file that none of the platform's keys signed, bit for bit."""
     text = _metadata(content)
     facts = _facts_of(text, frames_max)
     tensors = content[len(content) - facts.frames * BYTES_PER_FRAME :] if facts.frames else b""
     unsigned = {name: value for name, value in text.items() if name != "signature"}
     if content != _header(facts.frames, text) + tensors or unsigned != _facts_as_text(facts, tensors):
         raise NoMotionTemplate(f"This motion template was altered after it was recorded; {FIX}.")
-    _require_signature(text["signature"], _signed(facts.frames, unsigned), key)
+    _require_signature(text["signature"], _signed(facts.frames, unsigned), keys)
     return _motion(facts, tensors)
 
 
-def _require_signature(signature: str, message: bytes, key: Ed25519PublicKey) -> None:
+def _require_signature(signature: str, message: bytes, keys: Sequence[Ed25519PublicKey]) -> None:
+    if not any(_is_signed(signature, message, key) for key in keys):
+        raise NoMotionTemplate(f"This motion template was not signed by this platform, or was altered; {FIX}.")
+
+
+def _is_signed(signature: str, message: bytes, key: Ed25519PublicKey) -> bool:
     try:
         key.verify(base64.b64decode(signature, validate=True), message)
     except (InvalidSignature, ValueError):
-        raise NoMotionTemplate(f"This motion template was not signed by this platform, or was altered; {FIX}.") from None
+        return False
+    return True
 
 
 def _motion(facts: MotionFacts, tensors: bytes) -> Motion:

@@ -13,7 +13,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
@@ -33,7 +32,7 @@ from generation.release import require_releasable, require_unchanged
 from generation.revocation import cancel_jobs_driven_by
 from generation.states import Status
 from media.tracking.weights import DIGESTS
-from settings.keys import motion_signing_key
+from settings.keys import motion_public_keys, motion_signing_key
 
 RECORDABLE = frozenset({Status.CLEARED, Status.RENDERING, Status.SEALING, Status.RELEASED})
 TRACKER = f"face_landmarks {DIGESTS['face_landmarks'][:16]}"
@@ -74,7 +73,7 @@ def record(*, job: Job, face: str, actor: str) -> Recording:
             tracker=TRACKER,
             recorded_at=timezone.now(),
         )
-        content = write_motion(Motion(facts, track.landmarks, track.presence), _key())
+        content = write_motion(Motion(facts, track.landmarks, track.presence), motion_signing_key())
         return Recording(_row_of(facts, job, hashlib.sha256(content).hexdigest(), actor), content)
 
 
@@ -122,7 +121,7 @@ def _log(template: MotionTemplate, action: str, actor: str, detail: dict[str, st
 
 def read(path: Path) -> Motion:
     """The template in a file. Raises NoMotionTemplate unless this platform signed it, bit for bit."""
-    return read_motion(path.read_bytes(), _key().public_key(), frames_max=settings.MEDIA_LIMITS.video_frames)
+    return read_motion(path.read_bytes(), motion_public_keys(), frames_max=settings.MEDIA_LIMITS.video_frames)
 
 
 def require_usable(asset: Asset) -> MotionTemplate:
@@ -138,7 +137,7 @@ def require_usable(asset: Asset) -> MotionTemplate:
             code="template_unknown",
         )
     if row.revoked_at is not None:
-        raise RefusedByRule("This motion template was revoked; record the performance again.", code="template_revoked")
+        raise RefusedByRule(f"The {row} was revoked; record the performance again.", code="template_revoked")
     return row
 
 
@@ -165,6 +164,7 @@ def survey(asset: Asset, label: str) -> DriverSurvey:
         last_frame=facts.frames - 1,
         frames=int(np.count_nonzero(motion.presence)),
         recorded_under=row.consent_id,
+        note=str(row),
     )
     track = TrackArrays(motion.landmarks, motion.presence)
     return DriverSurvey((face,), {name: track}, facts.frames, facts.frame_rate, facts.width, facts.height)
@@ -174,10 +174,6 @@ def _track(job: Job, face: str) -> TrackArrays:
     require_unchanged(job.render_facts["motion_path"], job.motion_sha256, "cleared motion")
     tensors = load_file(storage.resolve(job.render_facts["motion_path"]))
     return TrackArrays(tensors[f"{face}.landmarks"], tensors[f"{face}.presence"])
-
-
-def _key() -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(motion_signing_key())
 
 
 def answer(template: MotionTemplate) -> dict[str, object]:

@@ -33,8 +33,12 @@ class Range:
         except (TypeError, ValueError, OverflowError):
             raise InvalidRequest(f"Option {name} must be a number from {self.low:g} to {self.high:g}.") from None
         if not self.low <= number <= self.high:
-            raise InvalidRequest(f"Option {name} must lie from {self.low:g} to {self.high:g}, not {number:g}.")
+            raise InvalidRequest(f"Option {name} must lie from {self.low:g} to {self.high:g}, not {str(number)[:12]}.")
         return number
+
+    def told(self) -> str:
+        """What may be given, in words."""
+        return f"{self.low:g} to {int(self.high) if self.whole else f'{self.high:g}'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,10 @@ class Choice:
             return self.words(str(value))
         except ValueError:
             raise InvalidRequest(f"Option {name} must be one of: {', '.join(self.words)}.") from None
+
+    def told(self) -> str:
+        """What may be given, in words."""
+        return ", ".join(self.words)
 
 
 # The short side of 4K is 2160; under 256 a face loses its eyes.

@@ -21,14 +21,10 @@ from generation.states import CANCELLABLE, Status
 from generation.transitions import move
 
 TOPICS = ("consent.withdrawn", "consent.suspended", "consent.expired", "consent.terminated")
+CONSENT_ENDED = "consent_ended"
 ENDED_REASON = {
-    "code": "consent_ended",
+    "code": CONSENT_ENDED,
     "message": "A consent behind this job has ended or is suspended; ask the person for a new one before submitting again.",
-    "face": None,
-}
-TEMPLATE_REASON = {
-    "code": "template_revoked",
-    "message": "A motion template of this job was revoked; record the performance again before submitting again.",
     "face": None,
 }
 
@@ -77,13 +73,14 @@ def cancel_jobs_driven_by(template: MotionTemplate, *, actor: str) -> int:
     files = Asset.objects.filter(Q(upload_sha256=digest) | Q(normalised_sha256=digest), kind=Asset.Kind.MOTION)
     using = Job.objects.filter(Q(driving__in=files) | Q(parts__driving__in=files), status__in=CANCELLABLE)
     jobs = _locked([*using.values_list("pk", flat=True)], CANCELLABLE)
+    message = f"The {template} was revoked; record the performance again before submitting again."
     for job in jobs:
         move(
             job_id=job.pk,
             source=Status(job.status),
             target=Status.CANCELLED,
             actor=actor,
-            reasons=[TEMPLATE_REASON],
+            reasons=[{"code": "template_revoked", "message": message, "face": None}],
             detail={"template": str(template.pk)},
         )
     return len(jobs)

@@ -6,13 +6,14 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from generation import storage
 from generation.errors import GenerationError
 from generation.models import Asset, Job
 from generation.release import require_releasable, require_unchanged
-from generation.states import PARKED, Status
+from generation.revocation import CONSENT_ENDED
+from generation.states import FINAL, PARKED, Status
 from users.models import Studio
 
 UNAVAILABLE = {
@@ -68,6 +69,18 @@ def usage_of(studio: Studio) -> dict[str, Any]:
     counts = Job.objects.filter(studio=studio).order_by().values_list("status").annotate(count=Count("pk"))
     facts = Job.objects.filter(studio=studio, status=Status.RELEASED).values_list("render_facts", flat=True)
     return {"jobs": dict(counts), "released_seconds": round(sum(fact.get("seconds") or 0.0 for fact in facts), 3)}
+
+
+def ended_by_consent(job: Job) -> bool:
+    """Whether a job's clip was withdrawn, or a job stopped, because a consent behind it ended."""
+    return job.status == Status.WITHDRAWN or any(reason["code"] == CONSENT_ENDED for reason in job.reasons)
+
+
+def may_be_shown(asset: Asset) -> bool:
+    """Whether an upload may be looked at: not once a consent behind it ended, unless a job that rests on it still stands."""
+    jobs = Job.objects.filter(Q(portrait=asset) | Q(driving=asset) | Q(parts__driving=asset)).distinct()
+    standing = [job for job in jobs if job.status == Status.RELEASED or job.status not in FINAL]
+    return bool(standing) or not any(ended_by_consent(job) for job in jobs)
 
 
 def reasons_of(job: Job) -> list[dict[str, str | None]]:

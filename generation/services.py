@@ -17,8 +17,9 @@ from generation.errors import IdempotencyConflict, IllegalMove, InvalidRequest, 
 from generation.job_request import JobRequest, check_request, request_digest
 from generation.models import Asset, Job, Part
 from generation.motion_file import file_bytes_max
-from generation.release import require_releasable
-from generation.states import CANCELLABLE, FINAL, Stage, Status
+from generation.release import require_releasable, require_unchanged
+from generation.stages.render import require_inputs_stand
+from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
 from generation.transitions import log_step, move
 from media.errors import BadInput
 from users.models import Studio, User
@@ -195,9 +196,15 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
 
     reviewer: a member of staff, or None for the operator at the command line.
     Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16), consent's
-    ConsentRefused, or RefusedByRule when a motion template of the job was taken back.
+    ConsentRefused, RefusedByRule when a motion template of the job was taken back, or ArtefactChanged when a file or the plan of
+    who moves whom is not what was decided on, or the clip not the one that was sealed.
     """
     actor = _reviewing_actor(job, reviewer)
+    job = Job.objects.select_related("studio", "portrait", "driving").get(pk=job.pk)
+    if job.status in PARKED:  # the files before the transaction: reading them takes time, and it holds rows that others want
+        require_inputs_stand(job)
+    if job.status == Status.HELD:
+        require_unchanged(job.output_path, job.output_sha256, "sealed clip")
     if job.status == Status.IN_REVIEW:
         with transaction.atomic():
             require_releasable(job)

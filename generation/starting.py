@@ -17,7 +17,7 @@ from generation.job_request import JobRequest
 from generation.models import Job
 from generation.options import option_values, parse_options
 from generation.previews.errors import NotPreviewable
-from generation.previews.services import is_previewable
+from generation.previews.services import OF_ENDED, WHAT_INSTEAD, is_previewable
 from generation.services import submit
 from generation.states import FINAL, Stage, Status
 from generation.transitions import log_step
@@ -65,7 +65,8 @@ def make_again(*, job: Job, options: Mapping[str, Any], actor: str, user: User |
     Raises NotPreviewable for a job whose settings cannot be tried, and what `submit` raises.
     """
     if not is_previewable(job):
-        raise NotPreviewable(f"A job that is {job.status} has no settings to try; submit its files again.")
+        instead = WHAT_INSTEAD.get(Status(job.status), OF_ENDED)
+        raise NotPreviewable(f"A job that is {job.status} has no settings to try; {instead}.")
     values = option_values(parse_options(options))
     return submit(
         studio=job.studio,

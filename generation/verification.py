@@ -12,6 +12,7 @@ from django.utils import timezone
 from consent.selectors import public_standing
 from generation.models import Job
 from generation.states import Status
+from generation.verdict_words import headline
 from provenance.examine import examine
 
 
@@ -27,7 +28,7 @@ def verify_file(path: Path) -> dict[str, Any]:
         answer["record"] |= standing(record.job_id, preview=record.preview)
     for entry, record in zip(answer["records"], examination.records, strict=True):
         entry |= standing(record.job_id, preview=record.preview)
-    return answer
+    return {"summary": headline(answer["verdict"], answer["record"], answer["reasons"]), **answer}
 
 
 def standing(job_id: uuid.UUID, *, preview: bool = False) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Makes sure that somebody works on the queues while a command waits for its job."""
+"""Makes sure that somebody works on the queues while a command waits for its job.
+
+What workers of its own say goes to a file: between the lines of a command it would hide what the command says.
+"""
 
 from __future__ import annotations
 
@@ -19,5 +22,7 @@ def workers_running() -> Iterator[None]:
     if processes.covered(settings.VAR_DIR, EVERY_QUEUE):
         yield
         return
-    with processes.workers(os.environ):
+    path = settings.VAR_DIR / "run" / "workers.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as log, processes.workers(os.environ, log=log):
         yield

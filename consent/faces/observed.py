@@ -39,10 +39,11 @@ class ObservedFace:
     box: where it is largest. embedding: float64 (D,), the mean over the samples; None when no sample could be matched.
     samples: float64 (K, D), in order of time; sampled_at: their frames (K).
     first_frame, last_frame: 0-based, inclusive; frames: on how many it was seen.
-    blurred: float64 (B, D), of views that only blur kept from being samples, in order of time: they vouch for nobody, and can
-    still show that somebody else is there.
+    unclear: float64 (B, D), of views that only blur or only their turn kept from being samples, in order of time: they vouch for
+    nobody, and can still show that somebody else is there.
     blind_s: the longest run without a sample of frames that count: of a driver those whose landmarks mean something, of pixels
     that are shown all. unvouched_frames: on how many of these no sample of nearly the same view lies within eight frames.
+    soft_s: the longest run of frames in which blur hides who it is.
     inter_ocular_px: the largest seen. hidden: it lies under transparency. quality: 0..1, of a still. note: why it could
     not be matched, for a person to read.
     landmarks: float32 (478, 3) in pixels, of a still. recorded_under: nobody was seen; a motion template signed by this platform
@@ -61,13 +62,14 @@ class ObservedFace:
     frames: int = 1
     blind_s: float = 0.0
     unvouched_frames: int = 0
+    soft_s: float = 0.0
     inter_ocular_px: float = 0.0
     quality: float = 0.0
     hidden: bool = False
     counted_by: CountedBy = CountedBy.LANDMARKS
     note: str = ""
     sampled_at: tuple[int, ...] = ()
-    blurred: NDArray[np.float64] | None = field(default=None, repr=False)
+    unclear: NDArray[np.float64] | None = field(default=None, repr=False)
     landmarks: NDArray[np.float32] | None = field(default=None, repr=False)
     recorded_under: UUID | None = None
 

@@ -17,6 +17,7 @@ MIN_INTER_OCULAR_PX = 20.0
 MIN_SHARPNESS = 12.0
 FAINT_SHARPNESS = 1.0  # below it, in a fade from black or far out of focus, a face is unlike its own person too
 MAX_TURN = 0.62
+FAR_TURN = 0.85  # up to here a view shows who it is not: measured 0.25 to oneself and 0.64 to others with dlib
 GOOD_INTER_OCULAR_PX = 60.0
 GOOD_SHARPNESS = 150.0
 LUMA = (0.2126, 0.7152, 0.0722)  # ITU-R BT.709-6, item 3.2
@@ -56,9 +57,13 @@ class Quality:
         return not self.note
 
     @property
-    def only_blurred(self) -> bool:
-        """Whether nothing but blur keeps the view from being matched: it vouches for nobody, and can still contradict."""
-        return FAINT_SHARPNESS <= self.sharpness < MIN_SHARPNESS and replace(self, sharpness=MIN_SHARPNESS).matchable
+    def may_contradict(self) -> bool:
+        """Whether nothing but blur, or nothing but the turn, keeps the view from being matched: it vouches for nobody, and can
+        still show somebody else.
+        """
+        blurred = self.sharpness >= FAINT_SHARPNESS and replace(self, sharpness=MIN_SHARPNESS).matchable
+        turned = self.turn <= FAR_TURN and replace(self, turn=0.0).matchable
+        return not self.matchable and (blurred or turned)
 
 
 def inter_ocular_px(landmarks: NDArray[np.float32]) -> float:

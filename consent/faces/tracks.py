@@ -14,7 +14,7 @@ from torch import Tensor
 from consent.faces.engine import Embedding, FaceEngine
 from consent.faces.finding import SAME_PLACE, area, overlap
 from consent.faces.observed import Box, ObservedFace, Side, TrackArrays
-from consent.faces.quality import measure
+from consent.faces.quality import MIN_SHARPNESS, measure, sharpness_of
 from media.tracking.continuity import chip, chip_roi, likeness
 
 SAMPLE_EVERY_FRAMES = 8  # about four looks per second
@@ -38,7 +38,8 @@ class Piece:
     presence: list[float] = field(default_factory=list)
     sampled_at: list[int] = field(default_factory=list)
     samples: list[Embedding] = field(default_factory=list, repr=False)
-    blurred: list[Embedding] = field(default_factory=list, repr=False)  # of views too blurred to vouch
+    unclear: list[Embedding] = field(default_factory=list, repr=False)  # of views too blurred or too far turned to vouch
+    soft: set[int] = field(default_factory=set, repr=False)  # frames that blur hides somebody in
     box: Box = (0.0, 0.0, 0.0, 0.0)
     inter_ocular_px: float = 0.0
     note: str = ""
@@ -64,10 +65,17 @@ class Piece:
         if presence < PRESENCE:
             self.note = self.note or "its features are not clear"
             return
+        self._examine(index, image, landmarks)
+
+    def _examine(self, index: int, image: NDArray[np.uint8], landmarks: NDArray[np.float32]) -> None:
+        """Embed a view that is due or new, and note whether somebody vouches for it."""
         picture = _chip_of(image, landmarks)
         changed = self.seen is None or likeness(picture, self.seen) < ALIKE
         looked = (changed or index >= self.due) and self._sample(index, image, landmarks, picture, changed=changed)
-        self._vouch(index, picture, looked=looked)
+        if not looked and sharpness_of(image, landmarks) < MIN_SHARPNESS:
+            self.soft.add(index)  # two people are alike once both are blurred: no look nearby vouches for it
+        else:
+            self._vouch(index, picture, looked=looked)
 
     def _sample(
         self, index: int, image: NDArray[np.uint8], landmarks: NDArray[np.float32], picture: Tensor, *, changed: bool
@@ -76,8 +84,8 @@ class Piece:
         self.inter_ocular_px = max(self.inter_ocular_px, quality.inter_ocular_px)
         if not quality.matchable:
             self.note = self.note or quality.note
-            if quality.only_blurred:
-                self.blurred.append(self.engine.embed(image, landmarks))
+            if quality.may_contradict:
+                self.unclear.append(self.engine.embed(image, landmarks))
             return False
         self.samples.append(self.engine.embed(image, landmarks))
         self.sampled_at.append(index)
@@ -138,9 +146,9 @@ class Group:
         return tuple(at for piece in self.pieces for at in piece.sampled_at)
 
     @property
-    def blurred(self) -> NDArray[np.float64] | None:
-        """The embeddings (B, D) of the views of all pieces that are too blurred to vouch, None without any."""
-        views = [view for piece in self.pieces for view in piece.blurred]
+    def unclear(self) -> NDArray[np.float64] | None:
+        """The embeddings (B, D) of the views of all pieces that are too blurred or turned to vouch, None without any."""
+        views = [view for piece in self.pieces for view in piece.unclear]
         return np.stack(views) if views else None
 
     @property
@@ -159,6 +167,15 @@ class Group:
             run = 0 if frame in looked else run + 1
             longest = max(longest, run)
         return longest
+
+    def soft_s(self, frame_rate: Fraction) -> float:
+        """The longest run of frames that blur hides somebody in, with nothing between them that shows the face."""
+        run = longest = 0
+        soft = set[int]().union(*(piece.soft for piece in self.pieces))
+        for frame in sorted(soft.union(*(piece.performing for piece in self.pieces))):
+            run = run + 1 if frame in soft else 0
+            longest = max(longest, run)
+        return float(longest / frame_rate)
 
     def blind_s(self, side: Side, frame_rate: Fraction) -> float:
         """How long that run lasts; none when it is no longer than what lies between two regular looks."""
@@ -229,11 +246,12 @@ def face_of(group: Group, name: str, side: Side, frame_rate: Fraction) -> Observ
         embedding=group.mean,
         samples=np.stack(samples) if samples else None,
         sampled_at=group.sampled_at,
-        blurred=group.blurred,
+        unclear=group.unclear,
         first_frame=frames[0],
         last_frame=frames[-1],
         frames=len(frames),
         blind_s=group.blind_s(side, frame_rate),
+        soft_s=group.soft_s(frame_rate),
         unvouched_frames=sum(len(set(group.counted(piece, side)) - piece.vouched) for piece in group.pieces),
         inter_ocular_px=max(piece.inter_ocular_px for piece in group.pieces),
         note="" if samples else next((piece.note for piece in group.pieces if piece.note), "no usable view"),

@@ -63,16 +63,16 @@ def write_talking_head(path: Path, *, first: int = 0, frames: int = 120, enlarge
 def write_material(folder: Path, *, frames: int = 120) -> Material:
     """Write portrait, driver and enrolment photos into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    portrait = folder / "portrait.png"
+    portrait = folder / "astronaut.png"
     Image.fromarray(np.asarray(skimage.data.astronaut())).save(portrait)
     photos = []
     for index, image in enumerate(talking_head_frames()):
         if index in PERFORMER_PHOTO_FRAMES:
-            photos.append(folder / f"performer-{index}.png")
+            photos.append(folder / f"caller-{index}.png")
             image.save(photos[-1])
     return Material(
         portrait=portrait,
-        driving=write_talking_head(folder / "driving.mp4", frames=frames),
+        driving=write_talking_head(folder / "caller.mp4", frames=frames),
         depicted_photos=(portrait,),
         performer_photos=tuple(photos),
         unrelated_clip=wheel_clip("bikes.mp4"),

@@ -20,10 +20,10 @@ from generation.errors import InvalidRequest
 from generation.models import Job, Preview
 from generation.options import option_values, parse_options
 from generation.previews.errors import NotPreviewable, PreviewPairsUsed, PreviewQuotaUsed
-from generation.previews.marking import STRENGTH, Secrets, finished
+from generation.previews.marking import STRENGTH, finished
 from generation.previews.moments import moments
-from generation.previews.process import RendererProcess
-from generation.previews.scene import anchor_of, scene_key, scene_of
+from generation.previews.process import RendererPool
+from generation.previews.scene import scene_key, scene_of
 from generation.stages.render import require_inputs_stand
 from generation.states import Status
 from provenance.keys import embedder_of, watermark_key
@@ -33,8 +33,15 @@ from users.models import Studio
 
 # cleared by the gate or by a moderator, and neither doubted since nor ended; an ended job has no motion any more
 PREVIEWABLE = frozenset({Status.CLEARED, Status.RENDERING, Status.SEALING, Status.RELEASED})
+WHAT_INSTEAD = {
+    Status.SUBMITTED: "wait until its faces were looked at",
+    Status.IN_REVIEW: "wait for the reviewer",
+    Status.HELD: "wait for the reviewer",
+    Status.WITHDRAWN: "ask the people in it for a new consent, and submit its files again",
+}
+OF_ENDED = "read its reasons, and submit its files again"
 LIMITS = settings.REQUEST_LIMITS
-RENDERER = RendererProcess(wait_s=LIMITS.preview_wait_seconds, deadline_s=LIMITS.preview_seconds)
+RENDERER = RendererPool(wait_s=LIMITS.preview_wait_seconds, deadline_s=LIMITS.preview_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +79,7 @@ def preview(*, job: Job, options: Mapping[str, Any], moment: int, actor: str) ->
     row, record = _written_down(job, option_values(asked), known[moment], actor)
     frame = RENDERER.frame(scene_key(job, asked.shape), lambda: scene_of(job, asked.shape), asked.performance, known[moment])
     _require_still_standing(job.pk)
-    secrets = Secrets(_key(job.studio), embedder_of(record, strength=STRENGTH))
-    return Picture(finished(frame, secrets, anchor_of(job, asked.shape)), row)
+    return Picture(finished(frame, embedder_of(record, strength=STRENGTH)), row)
 
 
 def previews_left(studio: Studio) -> int:
@@ -83,7 +89,7 @@ def previews_left(studio: Studio) -> int:
 
 def _require_previewable(job: Job) -> None:
     if not is_previewable(job):
-        raise NotPreviewable(f"A job that is {job.status} has no previews; wait until it is cleared, or submit it again.")
+        raise NotPreviewable(f"A job that is {job.status} has no previews; {WHAT_INSTEAD.get(Status(job.status), OF_ENDED)}.")
 
 
 def _require_still_standing(job_id: uuid.UUID) -> None:
@@ -94,8 +100,8 @@ def _require_still_standing(job_id: uuid.UUID) -> None:
 
 
 def _key(studio: Studio) -> bytes:
-    """What chooses moments and places: secret, and the same for all inputs. Were it not, changing them would move the marks."""
-    return hmac.digest(watermark_key(f"{studio.pk}/previews"), b"moments and places", "sha256")
+    """What chooses the moments: secret, and the same for all inputs."""
+    return hmac.digest(watermark_key(f"{studio.pk}/previews"), b"moments", "sha256")
 
 
 @transaction.atomic

@@ -44,7 +44,7 @@ from generation.stages.intake import normalise_input
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
 from generation.usable import why_unusable
-from generation.warnings import bridged
+from generation.warnings import warnings_of
 from media.digests import file_sha256
 from media.errors import BadInput
 from media.frames import FrameStream
@@ -253,7 +253,7 @@ def _finish(
                 "motion_path": storage.relative(motion),
                 "portrait_boxes": seen.boxes(),
                 "cast": cast,
-                "warnings": bridged(driving),
+                "warnings": warnings_of(job, assessment.decision, cast, driving),
             },
             frames_total=output_frames(job),
             detail={"outcome": assessment.decision.outcome.value, "policy": assessment.decision.policy_version},

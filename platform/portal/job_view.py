@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from generation.models import Job
-from generation.selectors import is_waiting, reasons_of
+from generation.selectors import ended_by_consent, is_waiting, reasons_of
 from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
+from portal.selectors import NamesOfJob, names_of_jobs
 from portal.wording import face_label, option_label, option_value, purpose_label
 
 STEPS = (
@@ -25,9 +28,16 @@ SENTENCES = {
     Status.RELEASED: ("Released", "good", "Consented to, signed and watermarked."),
     Status.REFUSED: ("Refused", "bad", "A rule said no. Nothing was released."),
     Status.REJECTED: ("Rejected", "bad", "A reviewer said no. Nothing was released."),
-    Status.FAILED: ("Failed", "bad", "Something did not work. Nothing was released."),
+    Status.FAILED: ("Failed", "bad", "Something broke while it was made. Nothing was released."),
     Status.CANCELLED: ("Cancelled", "quiet", "Stopped before release. Nothing was released."),
     Status.WITHDRAWN: ("Withdrawn", "bad", "Consent for this clip no longer stands. It is not handed out any more."),
+}
+# ends that read better by their reason
+SENTENCES_BY_REASON = {
+    "bad_input": ("Cannot be used", "bad", "One of the files, or a setting, does not work as it is. Nothing was made."),
+    "consent_ended": ("Stopped", "bad", "A consent for this clip ended before it was released. Nothing was released."),
+    "template_revoked": ("Stopped", "bad", "Its motion template was taken back. Nothing was released."),
+    "never_started": ("Expired", "quiet", "Nobody started it. Nothing was released."),
 }
 WAITING = ("Ready to preview", "parked", "Every face is covered. Try the settings below, then start.")
 
@@ -60,6 +70,28 @@ class JobView:
     sentence: str
     steps: tuple[Step, ...]
     reasons: tuple[Reason, ...]
+    warnings: tuple[Reason, ...]
+    names: NamesOfJob
+
+    @property
+    def title(self) -> str:
+        """Who is seen, or the portrait's file until that is known."""
+        return self.names.depicted or self.job.portrait.file_name
+
+    @property
+    def performed_by(self) -> str:
+        """Who performs, or the performance's file until that is known."""
+        return self.names.performer or self.job.driving.file_name
+
+    @property
+    def files(self) -> str:
+        """The names of the files, as they were uploaded."""
+        return f"{self.job.portrait.file_name}, {self.job.driving.file_name}"
+
+    @property
+    def shows_inputs(self) -> bool:
+        """Whether the files it was made of may be shown."""
+        return not ended_by_consent(self.job)
 
     @property
     def is_settled(self) -> bool:
@@ -87,6 +119,11 @@ class JobView:
         return self.job.status in (Status.RELEASED, Status.WITHDRAWN)
 
     @property
+    def has_no_clip(self) -> bool:
+        """Whether it ended without one."""
+        return self.job.status in FINAL and not self.was_released
+
+    @property
     def is_rendering(self) -> bool:
         """Whether counting frames makes sense."""
         return self.job.status == Status.RENDERING and self.job.frames_total > 0
@@ -107,14 +144,24 @@ class JobView:
         return f"{self.job.status}-{self.job.stage}-{self.job.frames_done}"
 
 
-def view_of(job: Job) -> JobView:
-    """Put a job into words."""
-    label, tone, sentence = WAITING if is_waiting(job) else SENTENCES[Status(job.status)]
-    reasons = tuple(
-        Reason(str(reason.get("message") or ""), face_label(reason.get("face")), str(reason.get("code") or ""))
-        for reason in reasons_of(job)
+def view_of(job: Job, names: NamesOfJob | None = None) -> JobView:
+    """Put a job into words. names: of the people in it; looked up when left out."""
+    label, tone, sentence = WAITING if is_waiting(job) else _sentence(job)
+    reasons, warnings = _in_words(reasons_of(job)), _in_words(job.render_facts.get("warnings", []))
+    return JobView(job, label, tone, sentence, _steps(job), reasons, warnings, names or names_of_jobs([job])[job.pk])
+
+
+def _sentence(job: Job) -> tuple[str, str, str]:
+    usual = SENTENCES[Status(job.status)]
+    if job.status not in (Status.FAILED, Status.CANCELLED):
+        return usual
+    return next((SENTENCES_BY_REASON[reason["code"]] for reason in job.reasons if reason["code"] in SENTENCES_BY_REASON), usual)
+
+
+def _in_words(found: Sequence[Mapping[str, Any]]) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(str(entry.get("message") or ""), face_label(entry.get("face")), str(entry.get("code") or "")) for entry in found
     )
-    return JobView(job, label, tone, sentence, _steps(job), reasons)
 
 
 def _steps(job: Job) -> tuple[Step, ...]:

@@ -8,7 +8,7 @@ from django.http.response import HttpResponseBase
 from generation import storage
 from generation.models import Asset, Job
 from generation.posters import poster
-from generation.selectors import released_file
+from generation.selectors import OutputUnavailable, may_be_shown, released_file
 from portal.acting import Acting
 from portal.services import record_download, record_play, record_poster
 from portal.streaming import file_response
@@ -44,7 +44,12 @@ def show_poster(acting: Acting, job: Job, at_s: float | None) -> HttpResponse:
 
 
 def show_asset(request: HttpRequest, asset: Asset) -> HttpResponseBase:
-    """The normalised form of an upload; the bytes as they came are never sent to a browser."""
+    """The normalised form of an upload; the bytes as they came are never sent to a browser.
+
+    Raises OutputUnavailable once a consent behind it ended.
+    """
+    if not may_be_shown(asset):
+        raise OutputUnavailable("A person in this file withdrew, so it is no longer shown; ask for a new consent.")
     path = storage.resolve(asset.normalised_path) if asset.normalised_path else None
     if path is None or not path.is_file() or asset.kind not in TYPE_BY_KIND:
         raise Http404

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from generation.verdict_words import headline
+
 STRONG_FALSE_MATCH = 1e-9  # one in a billion innocent videos
 TAIL_S = 0.1  # the last frames of a clip are no second of their own
 SAID_OF_A_SPAN = ("verdict", "watermark_id")
@@ -34,11 +36,13 @@ AGREEMENT_STRENGTH = {
 
 def public_answer(result: Mapping[str, Any]) -> Answer:
     """The public form of an examination. `result` has the shape of `verify` on the command line; it is not changed."""
-    signals = result.get("signals") or {}
+    signals, record = result.get("signals") or {}, public_record(result.get("record"))
+    reasons = [str(reason) for reason in result.get("reasons") or ()]
     return {
+        "summary": headline(result["verdict"], record, reasons),
         "verdict": result["verdict"],
-        "reasons": [str(reason) for reason in result.get("reasons") or ()],
-        "record": public_record(result.get("record")),
+        "reasons": reasons,
+        "record": record,
         "signals": {
             "manifest": _manifest(signals.get("manifest") or {}),
             "watermark": _watermark(signals.get("watermark") or {}),
@@ -57,12 +61,12 @@ def public_record(record: Mapping[str, Any] | None) -> Answer | None:
         return None
     consent = record.get("consent") or {}
     return {
+        "availability": record.get("availability"),
+        "consent": {"state": consent.get("state"), "since": consent.get("since")},
         "created": record.get("created"),
         "system": record.get("system"),
         "studio": record.get("studio"),
         "watermark_id": record.get("watermark_id"),
-        "consent": {"state": consent.get("state"), "since": consent.get("since")},
-        "availability": record.get("availability"),
     }
 
 

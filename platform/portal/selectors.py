@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import QuerySet
 
 from consent.models import Consent, Person
+from generation.casting import LEAD, SOURCE
 from generation.models import Job
 from generation.states import Status
 from generation.verification import standing
@@ -33,6 +34,14 @@ class ConsentOfFace:
     def label(self) -> str:
         """Which face, in words."""
         return face_label(self.face)
+
+
+@dataclass(frozen=True, slots=True)
+class NamesOfJob:
+    """The people of a job by name; empty where no consent was found for them."""
+
+    depicted: str = ""
+    performer: str = ""
 
 
 def people_of(studio: Studio) -> QuerySet[Person]:
@@ -60,6 +69,21 @@ def consents_of_job(job: Job) -> list[ConsentOfFace]:
     wanted = _ids(job.named_consents)
     found = {consent.pk: consent for consent in consents_of(job.studio).filter(pk__in=wanted.values())}
     return [ConsentOfFace(face, found[consent_id]) for face, consent_id in sorted(wanted.items()) if consent_id in found]
+
+
+def names_of_jobs(jobs: Sequence[Job]) -> dict[uuid.UUID, NamesOfJob]:
+    """Who is seen in each job and who performs, as far as their consents are known. jobs: of one studio."""
+    wanted = {job.pk: _ids(job.named_consents) for job in jobs}
+    ids = {consent_id for named in wanted.values() for consent_id in named.values()}
+    rows = Consent.objects.filter(pk__in=ids, studio__in={job.studio_id for job in jobs}).select_related("person")
+    people = {consent.pk: consent.person.display_name for consent in rows}
+    return {job_id: NamesOfJob(_listed(named, people, SOURCE), _listed(named, people, LEAD)) for job_id, named in wanted.items()}
+
+
+def _listed(named: Mapping[str, uuid.UUID], people: Mapping[uuid.UUID, str], side: str) -> str:
+    """The people on one side of a job, each once, in the order of their faces."""
+    names = [people[consent_id] for face, consent_id in sorted(named.items()) if face.startswith(side) and consent_id in people]
+    return " and ".join(dict.fromkeys(names))
 
 
 def _ids(named: Mapping[str, str]) -> dict[str, uuid.UUID]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
+from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
+from whitenoise.responders import StaticFile  # type: ignore[import-untyped]
 
 CHUNK_BYTES = 1 << 18
 ONE_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -71,7 +74,7 @@ def _range_header(request: HttpRequest, etag: str) -> str:
 def _stream(request: HttpRequest, path: Path, start: int, length: int) -> StreamingHttpResponse:
     # under ASGI, Django would read a plain iterator into memory whole
     if isinstance(request, ASGIRequest):
-        return StreamingHttpResponse(_chunks_async(path, start, length))
+        return StreamingHttpResponse(_from_thread(_chunks(path, start, length)))
     return StreamingHttpResponse(_chunks(path, start, length))
 
 
@@ -83,7 +86,18 @@ def _chunks(path: Path, start: int, length: int) -> Iterator[bytes]:
             yield chunk
 
 
-async def _chunks_async(path: Path, start: int, length: int) -> AsyncIterator[bytes]:
-    chunks = _chunks(path, start, length)
+async def _from_thread(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
     while chunk := await asyncio.to_thread(next, chunks, b""):
         yield chunk
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # untyped there
+    """Whitenoise, whose files an asynchronous server may stream as well."""
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> StreamingHttpResponse:
+        """Answer with a file, or with the header alone."""
+        response: StreamingHttpResponse = WhiteNoiseMiddleware.serve(static_file, request)
+        if isinstance(request, ASGIRequest):
+            response.streaming_content = _from_thread(iter(cast(Iterable[bytes], response.streaming_content)))
+        return response

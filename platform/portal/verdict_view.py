@@ -6,29 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from portal.wording import moment_words
+from generation.verdict_words import ORIGIN_IS_OURS, headline, moment_words, what_ended
 
+# tone and explanation; the headline is that of every surface
 WORDS = {
-    "confirmed": ("good", "This file came from here and is unchanged.", "Its signature is valid and fits every byte."),
-    "recovered": (
-        "good",
-        "This video came from here.",
-        "Its signature is gone, but watermark and content both lead to one record of ours.",
-    ),
-    "altered": (
-        "warn",
-        "This came from here, but it was changed.",
-        "Consent is stated for the original only, not for this version.",
-    ),
-    "transplanted": (
-        "bad",
-        "Our mark sits on a video we did not make.",
-        "The content contradicts the record that the mark points to: this looks like a forgery.",
-    ),
-    "foreign": ("quiet", "Somebody else signed this.", "It carries a valid signature of another system, and none of our marks."),
+    "confirmed": ("good", "Its signature is valid and fits every byte."),
+    "recovered": ("good", "Its signature is gone, but watermark and content both lead to one record of ours."),
+    "altered": ("warn", "Consent is stated for the original only, not for this version."),
+    "transplanted": ("bad", "The content contradicts the record that the mark points to: this looks like a forgery."),
+    "foreign": ("quiet", "It carries a valid signature of another system, and none of our marks."),
     "unknown": (
         "quiet",
-        "Nothing of ours was found.",
         "This does not mean that the video is real, nor that it is fake: only that it carries no trace of this service.",
     ),
 }
@@ -82,13 +70,10 @@ REASONS = {
 WORDS_BY_REASON = {
     "preview_only": (
         "warn",
-        "This carries the mark of previews made here.",
         "Previews are small stills for choosing settings, with a mark across them. None was ever released, no consent covers "
         "showing them, and none is kept to compare this picture with.",
     ),
 }
-ORIGIN_IS_OURS = frozenset({"confirmed", "recovered", "altered"})
-ENDED = {"revoked": "consent was revoked", "ended": "consent ended", "expired": "consent expired"}
 CONSENT = {
     "active": "Standing",
     "revoked": "Revoked",
@@ -153,11 +138,11 @@ class VerdictView:
 def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
     """Put a public answer into words."""
     verdict = str(answer["verdict"])
-    tone, headline, explanation = _words(verdict, answer["record"], answer["reasons"])
+    tone, explanation = _words(verdict, answer["record"], answer["reasons"])
     return VerdictView(
         verdict=verdict,
         tone=tone,
-        headline=headline,
+        headline=headline(verdict, answer["record"], answer["reasons"]),
         explanation=explanation,
         layers=tuple(_layer(name, answer["signals"][name]) for name in LAYERS),
         timeline=_timeline(answer["timeline"], several=len(answer.get("records", ())) > 1),
@@ -170,25 +155,15 @@ def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
     )
 
 
-def _words(verdict: str, record: Mapping[str, Any] | None, reasons: Sequence[str]) -> tuple[str, str, str]:
-    """Tone, headline and explanation. An origin is no good news when the people in the clip no longer agree to it."""
+def _words(verdict: str, record: Mapping[str, Any] | None, reasons: Sequence[str]) -> tuple[str, str]:
+    """Tone and explanation. An origin is no good news when the people in the clip no longer agree to it."""
     special = next((WORDS_BY_REASON[reason] for reason in reasons if reason in WORDS_BY_REASON), None)
     if special:
         return special
-    tone, headline, explanation = WORDS[verdict]
-    ended = _ended(record) if record and verdict in ORIGIN_IS_OURS else ""
-    if not ended:
-        return tone, headline, explanation
-    return "warn", f"{headline.rstrip('.')}, but {ended}.", f"{explanation} It is no longer handed out."
-
-
-def _ended(record: Mapping[str, Any]) -> str:
-    """What no longer stands, for use in a sentence; empty when the clip is handed out."""
-    consent = record["consent"]
-    if consent["state"] in ENDED:
-        since = moment_words(consent["since"])
-        return f"{ENDED[consent['state']]} on {since}" if since else ENDED[consent["state"]]
-    return "it was withdrawn" if record["availability"] == "withdrawn" else ""
+    tone, explanation = WORDS[verdict]
+    if verdict in ORIGIN_IS_OURS and what_ended(record):
+        return "warn", f"It is no longer handed out, and should not be shown. {explanation}"
+    return tone, explanation
 
 
 def record_facts(record: Mapping[str, Any]) -> RecordFacts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 PURPOSE_LABELS = {
     "film": "Film and series",
@@ -96,11 +95,3 @@ def face_label(face: str | None) -> str:
     if side not in SIDES:
         return face or ""
     return f"Face {rest} {SIDES[side]}" if rest.isdigit() else SIDES[side].capitalize()
-
-
-def moment_words(value: str | None) -> str:
-    """An ISO 8601 time, for people, in UTC; empty for none."""
-    if not value:
-        return ""
-    moment = datetime.fromisoformat(value).astimezone(UTC)
-    return f"{moment.day} {moment:%b %Y, %H:%M} UTC"

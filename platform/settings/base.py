@@ -28,10 +28,12 @@ SITE_URL = env.text("SITE_URL", "http://127.0.0.1:8000")
 # `web`, `worker` or `signer`; only the signer may reach the signing key
 ROLE = env.text("COUNTERSIGN_ROLE", "web")
 
-# None makes `settings.keys` keep one in var/keys; production requires all of them
+# None makes `settings.keys` keep one in var/keys; production requires the master keys and the public motion keys. The private one
+# is for the process that records motion templates and nobody else.
 TEMPLATE_MASTER_KEY = env.master_key("TEMPLATE_MASTER_KEY")
 WATERMARK_MASTER_KEY = env.master_key("WATERMARK_MASTER_KEY")
 MOTION_SIGNING_KEY = env.master_key("MOTION_SIGNING_KEY")
+MOTION_PUBLIC_KEYS = env.public_keys("MOTION_PUBLIC_KEYS")  # the one in use first, then earlier ones whose templates still count
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "portal.security.SecurityHeaders",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.streaming.StaticFiles",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

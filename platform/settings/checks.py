@@ -43,7 +43,7 @@ def production_environment(folder: Path) -> dict[str, str]:
         "SITE_URL": "https://countersign.invalid",
         "TEMPLATE_MASTER_KEY": base64.b64encode(bytes(range(32))).decode(),
         "WATERMARK_MASTER_KEY": base64.b64encode(bytes(range(32, 64))).decode(),
-        "MOTION_SIGNING_KEY": base64.b64encode(bytes(range(64, 96))).decode(),
+        "MOTION_PUBLIC_KEYS": base64.b64encode(bytes(range(64, 96))).decode(),
         "COUNTERSIGN_VAR": str(folder),
         "STORE_DIR": str(folder / "store"),
         "PKI_DIR": str(folder / "pki"),

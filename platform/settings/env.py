@@ -85,14 +85,21 @@ def secret(name: str, default: str | None = None) -> str:
 def master_key(name: str) -> bytes | None:
     """Return the 32 bytes that the variable (or its file) holds in base64, or None when neither is set."""
     value = secret(name, "")
-    if not value:
-        return None
+    return _key_bytes(name, value, "set it to 32 random bytes in base64") if value else None
+
+
+def public_keys(name: str) -> tuple[bytes, ...]:
+    """Return the keys of 32 bytes that the variable lists in base64, with commas between them."""
+    return tuple(_key_bytes(name, value, "list the public keys that `template key` prints") for value in listing(name, []))
+
+
+def _key_bytes(name: str, value: str, what_to_do: str) -> bytes:
     try:
         key = base64.b64decode(value, validate=True)
     except binascii.Error as error:
-        raise EnvironmentProblem(name, "is not base64; set it to 32 random bytes in base64.") from error
+        raise EnvironmentProblem(name, f"is not base64; {what_to_do}.") from error
     if len(key) != 32:
-        raise EnvironmentProblem(name, f"holds {len(key)} bytes; set it to 32 random bytes in base64.")
+        raise EnvironmentProblem(name, f"holds {len(key)} bytes; {what_to_do}.")
     return key
 
 

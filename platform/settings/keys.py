@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,9 +24,30 @@ def watermark_master_key() -> bytes:
     return _key(settings.WATERMARK_MASTER_KEY, "watermark", variable="WATERMARK_MASTER_KEY")
 
 
-def motion_signing_key() -> bytes:
-    """Return the 32 bytes that are the private key (RFC 8032, section 5.1.5) which signs motion templates."""
-    return _key(settings.MOTION_SIGNING_KEY, "motion", variable="MOTION_SIGNING_KEY")
+def motion_signing_key() -> Ed25519PrivateKey:
+    """Return the private key (RFC 8032) that signs motion templates. Only for the process that records them.
+
+    Raises: ImproperlyConfigured when readers would not accept what it signs.
+    """
+    key = Ed25519PrivateKey.from_private_bytes(_key(settings.MOTION_SIGNING_KEY, "motion", variable="MOTION_SIGNING_KEY"))
+    if settings.MOTION_PUBLIC_KEYS and key.public_key().public_bytes_raw() not in settings.MOTION_PUBLIC_KEYS:
+        raise ImproperlyConfigured(
+            "MOTION_PUBLIC_KEYS lacks the public half of MOTION_SIGNING_KEY; put what `template key` prints first in it."
+        )
+    return key
+
+
+def motion_public_key() -> str:
+    """Return the public half of the signing key in base64, as MOTION_PUBLIC_KEYS takes it."""
+    key = Ed25519PrivateKey.from_private_bytes(_key(settings.MOTION_SIGNING_KEY, "motion", variable="MOTION_SIGNING_KEY"))
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode()
+
+
+def motion_public_keys() -> tuple[Ed25519PublicKey, ...]:
+    """Return the keys whose motion templates count. A reader that is configured holds no private key."""
+    if settings.MOTION_PUBLIC_KEYS:
+        return tuple(Ed25519PublicKey.from_public_bytes(key) for key in settings.MOTION_PUBLIC_KEYS)
+    return (motion_signing_key().public_key(),)
 
 
 def _key(configured: bytes | None, name: str, *, variable: str) -> bytes:

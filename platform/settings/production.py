@@ -31,8 +31,9 @@ DATABASES["default"] = parse_database_url(_database_url, pool=env.boolean("DATAB
 if not (env.secret("REDIS_URL", "") or env.secret("AMQP_URL", "")):
     raise env.EnvironmentProblem("REDIS_URL", "is not set, nor is AMQP_URL; set one of them to your broker.")
 
-for _name in ("TEMPLATE_MASTER_KEY", "WATERMARK_MASTER_KEY", "MOTION_SIGNING_KEY"):
+for _name in ("TEMPLATE_MASTER_KEY", "WATERMARK_MASTER_KEY"):
     env.secret(_name)
+env.listing("MOTION_PUBLIC_KEYS")  # the private MOTION_SIGNING_KEY is for the recorder alone
 for _name in ("COUNTERSIGN_VAR", "STORE_DIR", "PKI_DIR", "STATIC_ROOT"):
     env.path(_name)
 

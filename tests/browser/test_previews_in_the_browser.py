@@ -23,6 +23,10 @@ from users.models import Studio, User
 FRAMES = 45
 CLEARED_MS, STILL_MS = 180_000, 60_000  # two loaded cores
 
+STICKING_OUT = """() => [...document.querySelectorAll('#trial *')].filter(
+    element => element.getBoundingClientRect().right > element.parentElement.getBoundingClientRect().right + 0.6
+).map(element => element.outerHTML.slice(0, 80))"""
+
 
 def _enrol(studio: Studio, role: Role, photo: Path) -> None:
     now = timezone.now()
@@ -78,6 +82,7 @@ def test_settings_are_tried_on_stills_before_anything_is_rendered(
     expect(page.get_by_text("Ready to preview")).to_be_visible(timeout=CLEARED_MS)
     _await_still(page, 1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(STICKING_OUT) == []
     first = _ink(page)
 
     lips = page.get_by_label("Lips", exact=True)

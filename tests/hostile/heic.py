@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
-from tests.hostile.clips import QUIET_X265, write_clip
+from tests.hostile.clips import BT709, BT2020, PQ, QUIET_X265, write_clip
 
 
 def box(kind: bytes, *parts: bytes) -> bytes:
@@ -18,10 +22,38 @@ def box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
+@dataclass(frozen=True)
+class Colours:
+    """How the codes of a HEIC are to be read (H.273), in 8 bits or 10. boxed: said in its boxes, not in the picture alone."""
+
+    primaries: int = BT709
+    transfer: int = BT709
+    matrix: int = BT709
+    deep: bool = False
+    boxed: bool = True
+    chroma: tuple[int, int] = (128, 128)
+
+    def tile(self, width: int, height: int, grey: int) -> np.ndarray:
+        """Planes of one colour, 4:2:0 stacked."""
+        stack = np.full((height * 3 // 2, width), grey, np.uint16 if self.deep else np.uint8)
+        stack[height:].reshape(2, -1)[:] = np.array(self.chroma)[:, None]
+        return stack
+
+
+PLAIN = Colours()
+
+
 def write_heic(
-    path: Path, greys: Sequence[Sequence[int]], *, side: int = 64, turn: int = 0, mirror: int | None = None, profile: bytes = b""
+    path: Path,
+    greys: Sequence[Sequence[int]],
+    *,
+    side: int = 64,
+    turn: int = 0,
+    mirror: int | None = None,
+    profile: bytes = b"",
+    colours: Colours = PLAIN,
 ) -> Path:
-    """A HEIC laid out as phones do: a grid of square tiles, each of one luma code, BT.709 limited; then turned and mirrored.
+    """A HEIC laid out as phones do: a grid of square tiles, each of one luma code, limited range; then turned and mirrored.
 
     turn: quarter turns anticlockwise. mirror: 0 swaps top and bottom, 1 left and right.
     """
@@ -35,9 +67,11 @@ def write_heic(
             frames=1,
             codec="libx265",
             options=QUIET_X265,
-            picture=lambda width, height, index, grey=grey: np.vstack(
-                (np.full((height, width), grey, np.uint8), np.full((height // 2, width), 128, np.uint8))
-            ),
+            pixel_format="yuv420p10le" if colours.deep else "yuv420p",
+            primaries=colours.primaries,
+            transfer=colours.transfer,
+            matrix=colours.matrix,
+            picture=lambda width, height, index, grey=grey: colours.tile(width, height, grey),
         )
         with av.open(str(clip)) as file:
             setup = file.streams.video[0].codec_context.extradata or b""
@@ -49,8 +83,12 @@ def write_heic(
         box(b"hvcC", setup),
         box(b"ispe", bytes(4), struct.pack(">2I", side, side)),
         box(b"ispe", bytes(4), size),
-        box(b"colr", b"prof", profile) if profile else box(b"colr", b"nclx", struct.pack(">3HB", 1, 1, 1, 0)),
     ]
+    if profile:
+        properties.append(box(b"colr", b"prof", profile))
+    elif colours.boxed:
+        said = struct.pack(">3HB", colours.primaries, colours.transfer, colours.matrix, 0)
+        properties.append(box(b"colr", b"nclx", said))
     if turn:
         properties.append(box(b"irot", bytes([turn])))
     if mirror is not None:
@@ -103,6 +141,23 @@ def lying_heic(folder: Path) -> Path:
     """A HEIC that says it is 60,000 pixels wide."""
     path = write_heic(folder / "lying.heic", [[60, 120], [180, 220]])
     path.write_bytes(path.read_bytes().replace(struct.pack(">2I", 128, 128), struct.pack(">2I", 60_000, 128)))
+    return path
+
+
+def hdr_heic_of_rare_colours(folder: Path) -> Path:
+    """A HEIC in PQ whose planes are ICtCp, which is read nowhere."""
+    return write_heic(folder / "ictcp.heic", [[500]], colours=Colours(BT2020, PQ, 14, deep=True, chroma=(512, 512)))
+
+
+def png_in_hdr(folder: Path) -> Path:
+    """A PNG that says its codes are PQ (its cICP chunk): shown as if they were not, it would be grey and dull."""
+    path = folder / "hdr.png"
+    buffer = io.BytesIO()
+    Image.new("RGB", (96, 96), (120, 130, 140)).save(buffer, "PNG")
+    chunk = b"cICP" + bytes([9, 16, 0, 1])
+    data, header_end = buffer.getvalue(), 33
+    said = struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    path.write_bytes(data[:header_end] + said + data[header_end:])
     return path
 
 

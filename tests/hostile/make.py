@@ -22,14 +22,17 @@ from tests.hostile.clips import BT2020 as BT2020
 from tests.hostile.clips import FULL as FULL
 from tests.hostile.clips import HLG as HLG
 from tests.hostile.clips import LIMITED as LIMITED
+from tests.hostile.clips import P3 as P3
 from tests.hostile.clips import PQ as PQ
 from tests.hostile.clips import QUIET_X265, UNTAGGED, encode_audio
 from tests.hostile.clips import Picture as Picture
 from tests.hostile.clips import gradient as gradient
 from tests.hostile.clips import tone as tone
 from tests.hostile.clips import write_clip as write_clip
-from tests.hostile.heic import broken_heic, cut_heic, heic_sequence, lying_heic
+from tests.hostile.heic import Colours as Colours
+from tests.hostile.heic import broken_heic, cut_heic, hdr_heic_of_rare_colours, heic_sequence, lying_heic, png_in_hdr
 from tests.hostile.heic import write_heic as write_heic
+from tests.hostile.profiles import display_p3 as display_p3
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -218,6 +221,8 @@ HOSTILE_STILLS = (
     cut_heic,
     lying_heic,
     heic_sequence,
+    hdr_heic_of_rare_colours,
+    png_in_hdr,
     text_named_mp4,
     empty,
     audio_only,

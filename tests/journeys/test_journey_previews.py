@@ -19,7 +19,7 @@ from generation.job_request import JobRequest
 from generation.models import Job, Preview
 from generation.previews import services
 from generation.previews.errors import NotPreviewable
-from generation.previews.process import RendererProcess
+from generation.previews.process import RendererPool
 from generation.previews.services import moments_of, preview
 from generation.revocation import cascade
 from generation.starting import make_again, start_job
@@ -35,7 +35,7 @@ WIDE = {"lip_opening": 1.0, "head_motion": 0.0}
 
 @pytest.fixture(autouse=True)
 def _own_process(in_process: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    renderer = RendererProcess(wait_s=5.0, deadline_s=120.0)
+    renderer = RendererPool(wait_s=5.0, deadline_s=120.0)
     monkeypatch.setattr(services, "RENDERER", renderer)
     yield
     renderer.stop()

@@ -27,6 +27,11 @@ from users.selectors import studio_by_slug
 from users.services import create_studio
 
 NAME_CHARACTERS = 120
+ONE_VIEW = (
+    "one photo is one view; if a performance is not surely recognised, enrol again with several --photo from different angles"
+)
+ROLE_HELP = "shown in a portrait, performing, or both (default)"
+PHOTO_HELP = "repeat for several views of the face: front, both sides, talking; a performer needs more than one"
 
 
 class Command(JsonCommand):
@@ -40,8 +45,8 @@ class Command(JsonCommand):
         super().add_arguments(parser)
         parser.add_argument("--studio", required=True, type=_slug, metavar="SLUG", help="made when there is none of this name")
         parser.add_argument("--person", required=True, type=_name, metavar="NAME")
-        parser.add_argument("--photo", required=True, action="append", type=Path, metavar="FILE", help="repeat for several")
-        parser.add_argument("--role", choices=[role.value for role in Role], default=Role.BOTH.value)
+        parser.add_argument("--photo", required=True, action="append", type=Path, metavar="FILE", help=PHOTO_HELP)
+        parser.add_argument("--role", choices=[role.value for role in Role], default=Role.BOTH.value, help=ROLE_HELP)
         parser.add_argument("--purpose", action="append", choices=sorted(PURPOSES), help="only internal_test is accepted")
         parser.add_argument("--territory", action="append", type=_territory, metavar="CC", help="ISO 3166-1; else the world")
         parser.add_argument("--voice", action="store_true", help="the consent covers the person's voice")
@@ -54,10 +59,12 @@ class Command(JsonCommand):
         enrolment = enroll_person(
             studio=_studio(options["studio"]), name=options["person"], photos=photos, scope=scope, actor="system"
         )
+        advice = {"advice": ONE_VIEW} if len(photos) == 1 and scope.role is not Role.DEPICTED else {}
         return {
             "person": str(enrolment.person.id),
             "consent": str(enrolment.consent.id),
             "template_quality": round(enrolment.template_quality, 3),
+            **advice,
         }, Exit.DONE
 
 

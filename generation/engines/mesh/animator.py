@@ -27,6 +27,7 @@ from generation.engines.mesh.composite import FaceModel, calm_map, map_step, ren
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.framing import choose_frame
 from generation.engines.mesh.layers import build_layers
+from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import choose_region, require_usable_face, rest_face
 from generation.engines.mesh.tiles import cover
 from generation.engines.mesh.video_source import PreparedVideo, Remake, draw_frames, prepare_video, remake
@@ -75,10 +76,10 @@ class MeshAnimator:
         if isinstance(source, VideoSource):
             return prepare_video(source, shape, faces, self._model_in_video, self._config)
         rgb = source.rgb.cpu()
-        usable = self._usable_faces(self._analyser.faces(rgb))
+        usable = self._usable_faces(self._analyser.faces(rgb), (rgb.shape[0], rgb.shape[1]))
         chosen = [found.landmarks for found in usable if _is_named(found, faces)]
         if not chosen:
-            raise UnusableSource("the chosen face cannot be animated (too small or turned away); choose another face")
+            raise UnusableSource("the chosen face cannot be animated (too small, turned away or cut off); choose another face")
         frame = choose_frame(chosen, (rgb.shape[0], rgb.shape[1]), shape, self._config)
         picture = frame.of_pixels(rgb)
         placed = [frame.of_points(found.landmarks.float().cpu()) for found in usable]
@@ -89,14 +90,14 @@ class MeshAnimator:
                 models.append(self._model(picture, found.landmarks, placed[index], others))
         return PreparedStill(picture.to(self._device), tuple(models))
 
-    def _usable_faces(self, found: list[FoundFace]) -> list[FoundFace]:
+    def _usable_faces(self, found: list[FoundFace], size: tuple[int, int]) -> list[FoundFace]:
         """The faces that can be animated; the reason for the last one that cannot is raised when none can."""
         if not found:
             raise UnusableSource("no human face was found in the still; use a portrait with a clearly visible face")
         usable, refusal = [], None
         for face in found:
             try:
-                require_usable_face(face.landmarks, self._config)
+                require_usable_face(face.landmarks, size, self._config)
             except UnusableSource as error:
                 refusal = refusal or error
             else:
@@ -126,7 +127,7 @@ class MeshAnimator:
             rest=rest,
             layers=layers,
             triangles=topology.mesh_triangles(len(config.ring_scales)),
-            cover=cover(layers.skin[3], calm, map_step(rest, config)),
+            cover=cover(layers.skin[..., 3], calm, map_step(rest, config)),
             share=territory(region, landmarks, others, config) if others else None,
         )
         return to_device(model, self._device)
@@ -159,7 +160,8 @@ class MeshAnimator:
             return shown[0]
         still, timing = _own(prepared), Timing(lead.frame_rate, lead.frame_count)
         frame = timing.frame_at(at_s)
-        return self._frames(still, self._acts(still, performances, options, timing), frame, frame + 1)[0]
+        acts = self._acts(still, performances, options, timing)
+        return self._frames(still, acts, _poses(acts, frame, frame + 1), range(1))[0]
 
     def _acts(self, still: PreparedStill, performances: Sequence[Performance], options: Options, timing: Timing) -> list[Act]:
         models = [face_of(still.faces, performance.face) for performance in performances]
@@ -187,20 +189,29 @@ class MeshAnimator:
 
     def _stream(self, prepared: PreparedStill, acts: list[Act], timing: Timing) -> Iterator[FrameBatch]:
         count = max(1, min(self._config.batch_frames, self._config.batch_pixels // (prepared.width * prepared.height)))
-        for start in range(0, timing.frame_count, count):
-            stop = min(start + count, timing.frame_count)
-            seconds = torch.arange(start, stop, dtype=torch.float64) / float(timing.frame_rate)
-            yield FrameBatch(self._frames(prepared, acts, start, stop), seconds)
+        block = max(1, self._config.pose_frames // count) * count
+        for first in range(0, timing.frame_count, block):
+            last = min(first + block, timing.frame_count)
+            poses = _poses(acts, first, last)
+            for start in range(first, last, count):
+                stop = min(start + count, last)
+                seconds = torch.arange(start, stop, dtype=torch.float64) / float(timing.frame_rate)
+                yield FrameBatch(self._frames(prepared, acts, poses, range(start - first, stop - first)), seconds)
 
     @torch.inference_mode()
-    def _frames(self, prepared: PreparedStill, acts: list[Act], start: int, stop: int) -> Tensor:
-        """Frames start .. stop, uint8 (B, H, W, 3)."""
-        poses = [act.pose(start, stop) for act in acts]
-        frames = prepared.picture.expand(stop - start, -1, -1, -1).clone()
-        for index, frame in enumerate(frames):
+    def _frames(self, prepared: PreparedStill, acts: list[Act], poses: list[Pose], shown: range) -> Tensor:
+        """The frames of poses that are shown, uint8 (B, H, W, 3)."""
+        frames = prepared.picture.expand(len(shown), -1, -1, -1).clone()
+        for index, frame in zip(shown, frames, strict=True):
             for act, pose in zip(acts, poses, strict=True):
                 render(act.model, pose, index, act.canvas, frame, self._config)
         return frames
+
+
+@torch.inference_mode()
+def _poses(acts: list[Act], start: int, stop: int) -> list[Pose]:
+    """Frames start .. stop of each act; a few at once cost little more than one."""
+    return [act.pose(start, stop) for act in acts]
 
 
 def _is_named(found: FoundFace, faces: Sequence[SourceFace]) -> bool:

@@ -83,7 +83,7 @@ def cast_acts(
     for model, performance in zip(models, performances, strict=True):
         driver = drivers.of(performance.track, timing, options, model)
         retarget = Retarget(to_device(model.rest, torch.device("cpu")), driver.neutral, options, drivers.config)
-        acts.append(Act(model, driver, retarget, torch.empty_like(model.layers.plate, dtype=torch.float32)))
+        acts.append(Act(model, driver, retarget, torch.empty(3, *model.region.size, device=model.layers.plate.device)))
     return acts
 
 

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.eyes import Eye, draw_eye, head_inverse
+from generation.engines.mesh.eyes import Eye, draw_eye, head_inverse, reach_px
 from generation.engines.mesh.layers import Layers, outline_of
 from generation.engines.mesh.mouth import draw_mouth
 from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import Region, RestFace
-from generation.engines.mesh.tiles import Cover, Warp, draw_skin, put, warp
+from generation.engines.mesh.tiles import Cover, Grid, Warp, draw_skin, warp
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FaceModel:
     layers: Layers
     triangles: Tensor  # (M, 3)
     cover: Cover
-    share: Tensor | None  # (1, H, W) how much of each pixel this face may draw; None where it is alone
+    share: Tensor | None  # (H, W) how much of each pixel this face may draw; None where it is alone
     draws_eyes: bool = True
     draws_mouth: bool = True
 
@@ -44,7 +44,9 @@ def render(model: FaceModel, pose: Pose, index: int, canvas: Tensor, frame: Tens
     rest, layers, region = model.rest, model.layers, model.region
     vertices, rotation, shift = pose.vertices[index], pose.rotation[index], pose.shift[index]
     target = frame[region.top : region.bottom, region.left : region.right]
-    eyes = [raster.window_around(vertices[list(topology.eye_outline(e)), :2], 0.05 * rest.height, region.size) for e in range(2)]
+    lids = pose.lids[index].tolist()
+    reach = [reach_px(lid, rest) for lid in lids]
+    eyes = [raster.window_around(vertices[list(topology.eye_outline(e)), :2], reach[e], region.size) for e in range(2)]
     mouth = raster.window_around(outline_of(vertices, topology.mouth_outline()), 2.0, region.size)
     head = _head_window(vertices, region.size, config) if rest.height < config.sharp_face_px else None
     draw_skin(target, layers, _warp(model, vertices, config), [*eyes, mouth], head, model.share)
@@ -52,9 +54,9 @@ def render(model: FaceModel, pose: Pose, index: int, canvas: Tensor, frame: Tens
         if place.is_empty or not model.draws_eyes:
             continue
         source = head_inverse(rotation, shift, rest, layers.eyes[eye].anchor, place.centres(canvas.device))
-        source = source - rest.axes[:2, :2] @ pose.gaze[index]
+        gaze = rest.axes[:2, :2] @ pose.gaze[index]
         with _laid_over(target, canvas, place, model.share):
-            draw_eye(canvas, Eye(eye, layers.eyes[eye], place, float(pose.lids[index, eye])), rest, vertices, source, config)
+            draw_eye(canvas, Eye(eye, layers.eyes[eye], place, lids[eye], gaze), rest, vertices, source, config)
     if model.draws_mouth and not mouth.is_empty:
         source = head_inverse(rotation, shift, rest, layers.mouth.anchor, mouth.centres(canvas.device))
         with _laid_over(target, canvas, mouth, model.share):
@@ -66,17 +68,19 @@ def _laid_over(target: Tensor, canvas: Tensor, place: raster.Window, share: Tens
     """What is drawn in a place of the canvas, in 0..1, is drawn over what the target shows there."""
     canvas[:, place.rows, place.columns] = target[place.rows, place.columns].permute(2, 0, 1) / 255
     yield
-    put(target, canvas[:, place.rows, place.columns] * 255, place, share)
+    drawn = canvas[:, place.rows, place.columns] * 255
+    part = target[place.rows, place.columns]
+    if share is not None:
+        drawn = torch.lerp(part.permute(2, 0, 1).float(), drawn, share[place.rows, place.columns])
+    part.copy_(drawn.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
 
 
 def _warp(model: FaceModel, vertices: Tensor, config: MeshConfig) -> Warp:
     """How the moved mesh draws the region."""
-    step = map_step(model.rest, config)
-    on_map = (vertices - vertices.new_tensor([0.5, 0.5, 0.0])) / step  # points of the map lie on pixel centres
-    texture = (model.rest.texture - 0.5) / step
-    height, width = model.cover.calm.shape
-    seen = raster.position_map(on_map, texture, model.triangles, (height, width))
-    return warp(seen, model.cover, step, model.region.size, config.fold_jump)
+    grid = Grid(map_step(model.rest, config), model.region.size)
+    on_map = torch.cat([grid.on_map(vertices[:, :2]), vertices[:, 2:] / grid.step], 1)
+    seen = raster.position_map(on_map, grid.on_map(model.rest.texture), model.triangles, grid.shape)
+    return warp(seen, model.cover, grid, config.fold_jump)
 
 
 def _head_window(vertices: Tensor, size: tuple[int, int], config: MeshConfig) -> raster.Window:
@@ -87,11 +91,10 @@ def _head_window(vertices: Tensor, size: tuple[int, int], config: MeshConfig) ->
 
 def calm_map(region: Region, size: tuple[int, int], rest: RestFace, config: MeshConfig) -> Tensor:
     """(h, w) of the map: 1 inside, falling to 0 at the region's edges that are not the still's own. size: the still's (H, W)."""
-    step = map_step(rest, config)
     height, width = region.size
     band = max(1.0, config.feather * max(height, width))
-    y = torch.arange((height - 2) // step + 2) * step + 0.5
-    x = torch.arange((width - 2) // step + 2) * step + 0.5
+    grid = Grid(map_step(rest, config), region.size)
+    y, x = grid.centres(0), grid.centres(1)
     far = torch.full((1,), 1e9)
     rows = torch.minimum(y if region.top > 0 else far, height - y if region.bottom < size[0] else far).expand(len(y))
     columns = torch.minimum(x if region.left > 0 else far, width - x if region.right < size[1] else far).expand(len(x))
@@ -99,8 +102,8 @@ def calm_map(region: Region, size: tuple[int, int], rest: RestFace, config: Mesh
 
 
 def territory(region: Region, own: Tensor, others: Sequence[Tensor], config: MeshConfig) -> Tensor:
-    """(1, H, W) share of each pixel of a region that belongs to a face rather than to its neighbours. Landmarks: (478, 3) px."""
-    share = torch.ones(1, region.bottom - region.top, region.right - region.left)
+    """(H, W) share of each pixel of a region that belongs to a face rather than to its neighbours. Landmarks: (478, 3) px."""
+    share = torch.ones(region.size)
     window = raster.Window(region.left, region.top, region.right, region.bottom)
     positions = window.centres(torch.device("cpu"))
     for other in others:

@@ -1,30 +1,40 @@
 """A plate that continues the background behind the person: every hidden pixel is copied from a place that looks alike.
 
-Patches are matched by the randomised search of Barnes et al. (PatchMatch, 2009, section 3) from coarse to fine, and the hidden
-area is drawn anew from its matches at every level, as in Wexler et al. (Space-Time Completion of Video, 2007).
+The coarse shapes are laid out patch by patch (see `layout`). The matches are then moved a little at a finer size by the
+randomised search of Barnes et al. (PatchMatch, 2009, section 3), which draws the hidden area anew from them, as in Wexler et al.
+(Space-Time Completion of Video, 2007). At full size the copies are toned by their slopes, so that no seam is a step in tone
+(Perez, Gangnet and Blake, Poisson Image Editing, 2003).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from scipy import ndimage
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
 from torch import Tensor
 from torch.nn import functional as F
 
 from generation.engines.mesh.fill import coarse_fill, grown
+from generation.engines.mesh.layout import lay_out
 
-FINEST_PX = 256  # of the longer side: finer matches are taken over from this size
-LEVELS = 3
-ROUNDS = 3  # of matching and drawing at each level
+LAYOUT_PX = 88  # of the longer side: shapes are laid out at this size
+FINEST_PX = 256  # finer matches are taken over from this size
+ROUNDS = 2  # of matching and drawing
 REACH = 2  # patches of 5 x 5
+SEARCH = 6  # pixels: what was laid out is moved, not replaced
 NEAR = 0.002  # cost of copying over the whole picture's width: light and focus change slowly
-RIM_PX = 4  # of the known surroundings that copies are toned to
+EDGE = 0.2  # a step in colour this large is more of an edge than of a seam
+STIFF = 0.002  # keeps tones where nothing asks for another
+TONE_STEPS = 40  # of the solver
 LEAST_KNOWN = 50  # places to copy from
 SEED = 7
+
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,7 @@ class _Level:
     size: tuple[int, int]  # (h, w) without padding
     hidden: Tensor  # int64 (N,) places to be drawn
     allowed: Tensor  # bool (P,) places whose whole patch is known
+    known: Tensor  # bool (P,)
     patch: Tensor  # int64 (K,) steps to the places of a patch
 
 
@@ -44,20 +55,17 @@ def exemplar_fill(image: Tensor, hidden: Tensor, wanted: Tensor) -> Tensor:
 
     image: (3, H, W) in 0..1; hidden, wanted: bool (H, W). Returns (3, H, W), unchanged where nothing is hidden.
     """
-    finest = min(1.0, FINEST_PX / max(hidden.shape))
-    sizes = [_scaled(hidden.shape, finest / 2**step) for step in reversed(range(LEVELS))]
-    filled = torch.where(hidden, coarse_fill(image, (~hidden).to(image), sizes[-1]), image)
+    coarse, fine = (_scaled(hidden.shape, min(1.0, longer / max(hidden.shape))) for longer in (LAYOUT_PX, FINEST_PX))
+    filled = torch.where(hidden, coarse_fill(image, (~hidden).to(image), fine), image)
     wanted = wanted & hidden
-    offsets: Tensor | None = None
-    generator = torch.Generator().manual_seed(SEED)
-    for size in sizes:
-        small, some = (_sized(mask, size) > 0 for mask in (hidden, wanted))
-        level = _level(_shrunk(filled, size), small, some & small)
-        if len(level.hidden) == 0 or int(level.allowed.sum()) < LEAST_KNOWN:
-            return filled
-        offsets = _match(level, None if offsets is None else _grown(offsets, size), generator)
-    if offsets is not None:
-        _copy(image, filled, hidden, wanted, offsets)
+    laid = lay_out(_shrunk(filled, coarse), *(_sized(mask, coarse) > 0 for mask in (hidden, wanted)))
+    if laid is None:
+        return filled
+    small, some = (_sized(mask, fine) > 0 for mask in (hidden, wanted))
+    level = _level(_shrunk(filled, fine), small, some & small)
+    if len(level.hidden) > 0 and int(level.allowed.sum()) >= LEAST_KNOWN:
+        match = _match(level, _grown(laid, fine), torch.Generator().manual_seed(SEED))
+        _copy(image, filled, hidden, wanted, _offsets(level, match), _tones(level, match))
     return filled
 
 
@@ -85,7 +93,8 @@ def _level(image: Tensor, hidden: Tensor, wanted: Tensor) -> _Level:
     places = F.pad(wanted, (REACH,) * 4).flatten().nonzero()[:, 0]
     steps = torch.arange(-REACH, REACH + 1)
     patch = (steps[:, None] * wide + steps).flatten()
-    return _Level(padded.flatten(1).T.contiguous(), wide, (height, width), places, allowed.flatten(), patch)
+    known = F.pad(~hidden, (REACH,) * 4).flatten()
+    return _Level(padded.flatten(1).T.contiguous(), wide, (height, width), places, allowed.flatten(), known, patch)
 
 
 def _grown(offsets: Tensor, size: tuple[int, int]) -> Tensor:
@@ -94,35 +103,78 @@ def _grown(offsets: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(offsets[None], size=size, mode="nearest")[0] * ratio
 
 
-def _match(level: _Level, start: Tensor | None, generator: torch.Generator) -> Tensor:
-    """Find a match for every hidden place, drawing them as it goes. Returns offsets (2, h, w) to the matches, zero elsewhere."""
+def _match(level: _Level, start: Tensor, generator: torch.Generator) -> Tensor:
+    """Better the matches (N,) of the hidden places, drawing them as it goes."""
     colours = level.colours.clone()
     match = _first_matches(level, start)
-    if start is not None:
-        _draw(level, colours, match)
+    _draw(level, colours, match)
     for _ in range(ROUNDS):
         match = _search(level, colours, match, generator)
         _draw(level, colours, match)
+    return match
+
+
+def _offsets(level: _Level, match: Tensor) -> Tensor:
+    """(2, h, w) from each hidden place to its match, down and right; zero elsewhere."""
     rows, columns = (match // level.width - level.hidden // level.width), (match % level.width - level.hidden % level.width)
-    field = torch.zeros(2, level.allowed.shape[0])
-    field[:, level.hidden] = torch.stack([rows, columns]).float()
-    padded = field.reshape(2, -1, level.width)
-    return padded[:, REACH:-REACH, REACH:-REACH]
+    return _pictured(level, torch.stack([rows, columns], 1).float())
 
 
-def _first_matches(level: _Level, start: Tensor | None) -> Tensor:
-    """The coarser level's matches, moved to the nearest allowed place; without them the place mirrored at the area's edge."""
+def _pictured(level: _Level, values: Tensor) -> Tensor:
+    """Values (N, C) of the hidden places as a picture (C, h, w), zero elsewhere."""
+    field = torch.zeros(values.shape[1], level.allowed.shape[0])
+    field[:, level.hidden] = values.T
+    return field.reshape(len(field), -1, level.width)[:, REACH:-REACH, REACH:-REACH]
+
+
+def _tones(level: _Level, match: Tensor) -> Tensor:
+    """(3, h, w) what to add to the copies so that neighbours differ as their sources' slopes say, and meet what is known."""
+    index = torch.full(level.allowed.shape, -1, dtype=torch.int64)
+    index[level.hidden] = torch.arange(len(level.hidden))
+    colours, count = level.colours, len(level.hidden)
+    weight, aim = torch.zeros(count), torch.zeros(count, 3)
+    pairs: list[Tensor] = []
+    for step in (1, -1, level.width, -level.width):
+        near = index[level.hidden + step]
+        own, other = (near >= 0).nonzero()[:, 0], near[near >= 0]
+        seam = (colours[match[own] + step] - colours[match[other]] + colours[match[own]] - colours[match[other] - step]) / 2
+        weight[own] += 1
+        aim[own] -= _toned(seam)
+        pairs.append(torch.stack([own, other]))
+        rim = level.known[level.hidden + step].nonzero()[:, 0]
+        weight[rim] += 1
+        aim[rim] += _toned(colours[level.hidden[rim] + step] - colours[match[rim] + step])
+    rows, columns = torch.cat(pairs, 1).numpy()
+    joined = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), (count, count))
+    return _pictured(level, torch.from_numpy(_solved(joined, (weight + STIFF).numpy()[:, None], aim.numpy())))
+
+
+def _solved(joined: sparse.csr_array, weight: Floats, aim: Floats) -> Floats:
+    """Values (N, 3) with weight * value - joined @ value = aim, by conjugate gradients (Shewchuk, 1994, section B2)."""
+    value, rest, before = np.zeros_like(aim), aim, np.ones((1, 3), np.float32)
+    way = np.zeros_like(aim)
+    for _ in range(TONE_STEPS):
+        left = (rest**2 / weight).sum(0, keepdims=True) + 1e-12
+        way = rest / weight + left / before * way
+        pushed = weight * way - joined @ way
+        step = left / ((way * pushed).sum(0, keepdims=True) + 1e-12)
+        value, rest, before = value + step * way, rest - step * pushed, left
+    return value
+
+
+def _toned(step: Tensor) -> Tensor:
+    """Steps in colour (N, 3) that are evened out: the small ones; a large one is an edge."""
+    toned: Tensor = step / (1 + (step.norm(dim=1, keepdim=True) / EDGE) ** 2)
+    return toned
+
+
+def _first_matches(level: _Level, start: Tensor) -> Tensor:
+    """The coarser matches, moved to the nearest allowed place. start: offsets (2, h, w)."""
     allowed = level.allowed.reshape(-1, level.width)
     nearest = torch.from_numpy(ndimage.distance_transform_edt((~allowed).numpy(), return_distances=False, return_indices=True))
     y, x = level.hidden // level.width, level.hidden % level.width
-    if start is None:
-        edge = nearest[:, y, x]
-        aim_y, aim_x = 2 * edge[0] - y, 2 * edge[1] - x
-    else:
-        move = start[:, y - REACH, x - REACH].round().long()
-        aim_y, aim_x = y + move[0], x + move[1]
-    aim_y, aim_x = aim_y.clamp(0, allowed.shape[0] - 1), aim_x.clamp(0, allowed.shape[1] - 1)
-    found = nearest[:, aim_y, aim_x]
+    move = start[:, y - REACH, x - REACH].round().long()
+    found = nearest[:, (y + move[0]).clamp(0, allowed.shape[0] - 1), (x + move[1]).clamp(0, allowed.shape[1] - 1)]
     return (found[0] * level.width + found[1]).long()
 
 
@@ -140,8 +192,8 @@ def _search(level: _Level, colours: Tensor, match: Tensor, generator: torch.Gene
     best = _cost(level, colours, own, match)
     index = torch.full(level.allowed.shape, -1, dtype=torch.int64)
     index[level.hidden] = torch.arange(len(level.hidden))
-    candidates: list[int] = [jump for far in (4, 2, 1) for jump in (far, -far, far * level.width, -far * level.width)]
-    reach = max(level.size) // 2
+    candidates: list[int] = [jump for far in (3, 1) for jump in (far, -far, far * level.width, -far * level.width)]
+    reach = SEARCH
     for jump in candidates:
         neighbour = (level.hidden + jump).clamp(0, len(index) - 1)
         place = index[neighbour]
@@ -158,8 +210,7 @@ def _search(level: _Level, colours: Tensor, match: Tensor, generator: torch.Gene
 def _better(level: _Level, colours: Tensor, own: Tensor, match: Tensor, best: Tensor, tried: Tensor) -> tuple[Tensor, Tensor]:
     """The better of two matches for each place; only allowed places are tried."""
     asked = (level.allowed[tried] & (tried != match)).nonzero()[:, 0]
-    part = _Level(level.colours, level.width, level.size, level.hidden[asked], level.allowed, level.patch)
-    cost = _cost(part, colours, own[asked], tried[asked])
+    cost = _cost(replace(level, hidden=level.hidden[asked]), colours, own[asked], tried[asked])
     gained = cost < best[asked]
     match, best = match.clone(), best.clone()
     match[asked[gained]], best[asked[gained]] = tried[asked[gained]], cost[gained]
@@ -177,22 +228,14 @@ def _draw(level: _Level, colours: Tensor, match: Tensor) -> None:
     colours[level.hidden] = total[level.hidden] / votes[level.hidden]
 
 
-def _copy(image: Tensor, filled: Tensor, hidden: Tensor, wanted: Tensor, offsets: Tensor) -> None:
-    """Copy the full-size picture along the offsets (2, h, w) into the wanted part of `filled`, toned to what is around it."""
-    size = (offsets.shape[1], offsets.shape[2])
-    rim = (grown(hidden, RIM_PX) > 0) & ~hidden
-    y, x = (wanted | rim).nonzero(as_tuple=True)
+def _copy(image: Tensor, filled: Tensor, hidden: Tensor, wanted: Tensor, offsets: Tensor, tones: Tensor) -> None:
+    """Copy the full-size picture along the offsets (2, h, w) into the wanted part of `filled`, toned by `tones` (3, h, w)."""
+    y, x = wanted.nonzero(as_tuple=True)
     copied, weights = _copied(image, hidden, offsets, y, x)
     sure = weights > 0.05
-    # What the copies would make of the known rim tells how much lighter or redder they are than this place is.
-    known = torch.zeros_like(filled[0])
-    known[y, x] = (rim[y, x] & sure).to(filled)
-    error = torch.zeros_like(filled)
-    error[:, y, x] = image[:, y, x] - copied
-    tint = coarse_fill(error, known, size)
-    put = sure & wanted[y, x]
-    y, x = y[put], x[put]
-    filled[:, y, x] = (copied[:, put] + tint[:, y, x]).clamp(0, 1)
+    y, x = y[sure], x[sure]
+    tint = F.interpolate(tones[None], size=hidden.shape, mode="bilinear", align_corners=False)[0]
+    filled[:, y, x] = (copied[:, sure] + tint[:, y, x]).clamp(0, 1)
 
 
 def _copied(image: Tensor, hidden: Tensor, offsets: Tensor, y: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

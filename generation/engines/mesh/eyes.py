@@ -9,10 +9,13 @@ from torch import Tensor
 
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.layers import EyeTexture, outline_of
+from generation.engines.mesh.eyeball import MOST_SHADE, EyeTexture
+from generation.engines.mesh.layers import outline_of
 from generation.engines.mesh.source import RestFace
 
 COVERED = (0.5, 0.9)  # share of a blink in which skin covers what lids do not reach
+LASHES_FROM = 0.5  # share of a blink
+TURNED = 0.02  # face heights that a ball moves until another part of it lies under the shade of the lids
 WIDE = 0.12  # of the still's aperture: opened further than this, eyes show none of the still's own lid shade
 
 
@@ -24,29 +27,37 @@ class Eye:
     texture: EyeTexture
     window: raster.Window
     lid: float
+    gaze: Tensor  # (2,) shift of the ball in pixels of the still
 
 
 def head_inverse(rotation: Tensor, shift: Tensor, rest: RestFace, anchor: Tensor, positions: Tensor) -> Tensor:
     """Rest positions (h, w, 2) of picture positions, on the plane through `anchor` (3,) that is parallel to the face.
 
-    rotation: (3, 3) with scale, shift: (3,): the head motion.
+    positions: (h, w, 2) an even grid. rotation: (3, 3) with scale, shift: (3,): the head motion.
     """
     normal = rest.axes[:, 2]
     slope = -normal[:2] / normal[2].clamp(min=0.35)  # depth gained per pixel along the plane
     plane = rotation[:2, :2] + rotation[:2, 2:] * slope
     moved = (rotation @ (anchor - rest.centre) + rest.centre + shift)[:2]
-    source: Tensor = (positions - moved) @ torch.linalg.inv(plane).T + anchor[:2]
+    across, down = torch.linalg.inv(plane).T
+    x, y = positions[0, :, :1] - moved[0], positions[:, :1, 1:] - moved[1]
+    source: Tensor = (x * across + anchor[:2]) + y * down
     return source
 
 
+def reach_px(lid: float, rest: RestFace) -> float:
+    """How far beyond the tracked margins an eye with this aperture over the still's is drawn."""
+    return max(2.0, (0.05 if 1 - lid > min(LASHES_FROM, COVERED[0]) else 0.01) * rest.height)
+
+
 def draw_eye(canvas: Tensor, eye: Eye, rest: RestFace, vertices: Tensor, source: Tensor, config: MeshConfig) -> None:
-    """Draw one eye onto the canvas (3, H, W) in place. source: (h, w, 2) rest positions of the window's pixels, gaze included."""
+    """Draw one eye onto the canvas (3, H, W) in place. source: (h, w, 2) rest positions of the window's pixels."""
     outline = outline_of(vertices, topology.eye_outline(eye.index))
     positions = eye.window.centres(canvas.device)
     corner = torch.tensor([eye.texture.window.x0, eye.texture.window.y0], dtype=torch.float32, device=canvas.device)
     opened = max(0.0, min(1.0, (eye.lid - 1) / WIDE))
-    image = eye.texture.image if opened == 0 else torch.lerp(eye.texture.image, eye.texture.wide, opened)
-    ball = raster.sample(image, source - corner, sharp=True)
+    shade = _lid_shade(eye, source - corner, opened, rest)
+    ball = raster.sample(eye.texture.ball, source - eye.gaze - corner, sharp=True) * shade
     if opened > 0:  # the lid shades what it uncovers
         ball = ball * (1 - 0.4 * opened * torch.exp(-_margin_distance(vertices, eye.index, positions) / rest.height / 0.014))
     closing = max(0.0, min(1.0, 1 - eye.lid))
@@ -56,9 +67,20 @@ def draw_eye(canvas: Tensor, eye: Eye, rest: RestFace, vertices: Tensor, source:
         _cover_below(target, eye, source - corner, closing)
         # The still's own shadow stays where the lid was, and its lashes are thin when the lid is stretched.
         ball = ball * (1 - 0.35 * closing * torch.exp(-distance / 0.018))
-        lashes = config.lash_strength * max(0.0, 2 * closing - 1)
+        drawn = config.lash_strength if eye.texture.cover is None else 0.0  # larger eyes bring their own line down
+        lashes = drawn * max(0.0, (closing - LASHES_FROM) / (1 - LASHES_FROM))
         target *= 1 - lashes * torch.exp(-((distance / 0.009) ** 2))
     target.lerp_(ball, raster.coverage(outline, positions))
+
+
+def _lid_shade(eye: Eye, source: Tensor, opened: float, rest: RestFace) -> Tensor:
+    """What the lids make of the ball (3, h, w): as in the still while the ball rests, less where the eye opens wider.
+
+    source: (h, w, 2) pixels of the texture.
+    """
+    turned = min(1.0, float(eye.gaze.norm()) / (TURNED * rest.height))
+    shade = MOST_SHADE * raster.sample(torch.lerp(eye.texture.shade, eye.texture.cast, turned), source, sharp=True)
+    return shade + opened * (1 - shade)
 
 
 def _cover_below(target: Tensor, eye: Eye, source: Tensor, closing: float) -> None:
@@ -74,4 +96,4 @@ def _margin_distance(vertices: Tensor, eye: int, positions: Tensor) -> Tensor:
     outer, inner = topology.EYE_CORNERS[eye]
     points = [outer, *topology.UPPER_LIDS[eye], inner]
     margin = raster.spline(vertices[points, :2], steps=4)
-    return torch.cdist(positions.reshape(-1, 2), margin).amin(1).reshape(positions.shape[:2])
+    return raster.distance_to(margin, positions)

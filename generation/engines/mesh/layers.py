@@ -11,24 +11,12 @@ from torch import Tensor
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.exemplar import exemplar_fill
+from generation.engines.mesh.eyeball import EyeTexture, eye_texture
 from generation.engines.mesh.fill import box_blur, grown, guided_filter, pull_push, resized
-from generation.engines.mesh.lids import lid_cover
 from generation.engines.mesh.source import RestFace
 
 LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
-LID_SHADE = 0.008  # face heights from the lid's margin
 FLAT_STEP = 0.003  # skin of a photograph changes more from pixel to pixel, in a face 100 pixels high
-
-
-@dataclass(frozen=True, slots=True)
-class EyeTexture:
-    """One eyeball, continued under the lids."""
-
-    image: Tensor  # (3, h, w)
-    wide: Tensor  # (3, h, w) the same without the shade of the lids, for eyes that open wider than the still's
-    window: raster.Window
-    anchor: Tensor  # (3,) middle of the eye corners, region pixels
-    cover: Tensor | None  # (4, h, w) skin and its share over what of the eye lies below the lids; None where they fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +38,15 @@ class MouthTexture:
 class Layers:
     """Everything that is drawn, on one device."""
 
-    skin: Tensor  # uint8 (4, H, W) colour times alpha, alpha
-    plate: Tensor  # uint8 (3, H, W)
+    skin: Tensor  # uint8 (H, W, 4) colour times alpha, alpha
+    plate: Tensor  # uint8 (H, W, 3)
     eyes: tuple[EyeTexture, EyeTexture]
     mouth: MouthTexture
 
 
 def as_levels(image: Tensor) -> Tensor:
-    """0..1 in levels 0..255, uint8."""
-    return (255 * image + 0.5).clamp(0, 255).to(torch.uint8)
+    """(C, H, W) of 0..1 as a picture (H, W, C) of levels 0..255, uint8."""
+    return (255 * image + 0.5).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
 
 
 def outline_of(vertices: Tensor, indices: tuple[int, ...]) -> Tensor:
@@ -73,10 +61,11 @@ def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tens
     hidden = grown(alpha > 0.04, reach) > 0
     inside = torch.from_numpy(ndimage.distance_transform_edt(hidden.numpy()))
     plate = exemplar_fill(image, hidden, inside < config.reveal_reach * rest.height)
-    plate = torch.lerp(image, plate, resized(calm[None], (image.shape[1], image.shape[2])))  # nothing is revealed where all rests
+    revealed = resized(calm[None, 1:-1, 1:-1], (image.shape[1], image.shape[2]))  # nothing where all rests
+    plate = torch.lerp(image, plate, revealed)
     colour = torch.minimum((image - (1 - alpha) * plate).clamp_min(0), alpha[None])  # exact wherever the clamps do not bite
     white = _eye_white(image, rest, iris_radius)
-    eyes = tuple(_eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))
+    eyes = tuple(eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))
     mouth = _mouth_texture(image, rest, white, config)
     closed = close_openings(colour, rest)
     return Layers(as_levels(torch.cat([closed, alpha[None]])), as_levels(plate), (eyes[0], eyes[1]), mouth)
@@ -154,43 +143,6 @@ def close_openings(colour: Tensor, rest: RestFace, *, eyes: bool = True, lips: b
         patch = result[:, window.rows, window.columns]
         result[:, window.rows, window.columns] = torch.lerp(patch, shade * pull_push(patch, 1 - grown(inside, 1)), inside)
     return result
-
-
-def _eye_texture(image: Tensor, rest: RestFace, eye: int, radius: float, white: Tensor) -> EyeTexture:
-    outline = outline_of(rest.vertices, topology.eye_outline(eye))
-    window = raster.window_around(outline, 0.1 * rest.height, (image.shape[1], image.shape[2]))
-    patch = image[:, window.y0 : window.y1, window.x0 : window.x1]
-    positions = window.centres(image.device)
-    distance = raster.signed_distance(outline, positions)
-    known = (-distance - 0.3).clamp(0, 1)  # the outermost pixels hold lashes
-    iris = rest.irises[eye, :2]
-    away = (positions - iris).norm(dim=-1)
-    disc = ((radius * 1.05 - away) / max(1.0, 0.15 * radius) + 0.5).clamp(0, 1)
-    around = torch.lerp(pull_push(patch, known), 0.92 * white[:, None, None], 0.75)  # in part the shade of lids and lashes
-    filled = torch.lerp(around, _round_iris(patch, known, away / radius), disc)
-    mirrored = 2 * iris - positions  # an iris is round: what the lid hides looks like what is opposite
-    corner = torch.tensor([window.x0, window.y0], dtype=torch.float32)
-    seen = raster.sample(known[None], mirrored - corner)[0]
-    filled = torch.lerp(filled, raster.sample(patch, mirrored - corner), seen * disc)
-    filled = torch.lerp(filled, patch, known)
-    soft = (1.5 - distance).clamp(0, 1)  # one pixel of the still's own margin keeps the rim of the lids
-    corners = rest.vertices[list(topology.EYE_CORNERS[eye])]
-    bare = (-distance / rest.height / LID_SHADE - 1).clamp(0, 1)  # neither lashes nor the shade under them
-    ball = torch.lerp(0.92 * white[:, None, None].expand_as(patch), _round_iris(patch, bare, away / radius), disc)
-    wide = torch.lerp(ball, patch, bare)
-    outer, inner = topology.EYE_CORNERS[eye]
-    cover = lid_cover(patch, positions, distance, rest.vertices[[outer, *topology.LOWER_LIDS[eye], inner], :2], rest)
-    return EyeTexture(torch.lerp(filled, patch, soft * (distance < 0)), wide, window, corners.mean(0), cover)
-
-
-def _round_iris(patch: Tensor, known: Tensor, distance: Tensor) -> Tensor:
-    """What an iris looks like all round, from the part that shows: the mean colour at each distance (h, w), in radii."""
-    rings = 12
-    ring = (distance * (rings - 1)).round().long().clamp(0, rings)
-    weight = (known + 1e-6).flatten()
-    total = torch.zeros(3, rings + 1).index_add_(1, ring.flatten(), patch.flatten(1) * weight)
-    share = torch.zeros(rings + 1).index_add_(0, ring.flatten(), weight)
-    return (total / share.clamp_min(1e-9))[:, ring]
 
 
 def _eye_white(image: Tensor, rest: RestFace, iris_radius: Tensor) -> Tensor:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.layers import MouthTexture, outline_of
+from generation.engines.mesh.layers import LUMA, MouthTexture, outline_of
 from generation.engines.mesh.source import RestFace
 
-# Lengths in widths of a mouth at rest (about 50 mm); widths of teeth as seen from the front, from the middle outwards.
-TEETH_EDGE = 0.06  # the upper incisors end this far under the line of closed lips
-LEAST_SHOWN = 0.032  # of the upper teeth in a wide open mouth
+# Lengths in widths of a mouth at rest (about 50 mm); ends of teeth as seen from the front, from the middle outwards.
+TEETH_EDGE = 0.062  # the upper incisors end this far under the line of closed lips
+LEAST_SHOWN = 0.05  # of the upper teeth in a wide open mouth
+MOST_SHOWN = 0.36  # of the gap: more looks like a grin
 UPPER_ENDS = (0.0, 0.148, 0.258, 0.352, 0.425, 0.475, 0.51)
-LOWER_ENDS = (0.0, 0.092, 0.19, 0.285, 0.36, 0.42, 0.46)
-SHORTER = (0.0, 0.016, 0.004, 0.022, 0.034, 0.045)  # than the middle incisor
-BRIGHTNESS = (1.0, 0.96, 0.9, 0.74, 0.55, 0.4)  # the cheeks shade the row
-CROWN = 0.185
+SHORTER = (0.0, 0.01, 0.002, 0.012, 0.02, 0.026)  # than the middle incisor
+ARCH = 0.3  # how the row rises towards its ends
+CROWN = 0.2
+GRIN = (0.25, 0.6)  # of the gap: how far under the line of closed lips the lower lip is when its jaw is shut, and has dropped
+LOWER_SHOWN = 0.036  # of the lower teeth in a wide open mouth
 LEAST_WIDTH = 0.34  # face widths: a small painted mouth still has teeth of a common size
-CAVITY = (0.24, 0.10, 0.10)  # shares of the skin's tone
+FINEST_PX = 110  # of a mouth's width: what is behind the lips is smooth, a larger mouth is drawn at this size and enlarged
+GAPS_PX = (9.0, 26.0)  # widths of an incisor from which gaps between teeth begin to show, and are all there
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """What the inside of a mouth is painted with: (3,) each, 0..1, in the light that falls on the face."""
+
+    teeth: Tensor
+    flesh: Tensor
+    cavity: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +44,25 @@ class Opening:
 
     across: Tensor  # (h, w)
     down: Tensor  # (h, w)
-    upper: Tensor  # () where the upper lip is now
-    lower: Tensor  # () where the lower lip is now
+    upper: Tensor  # () where the middle of the upper lip is now
+    lower: Tensor  # () where the middle of the lower lip is now
+    curves: Tensor  # (2, 3) of the upper and the lower lip: c0 + c1 across + c2 across squared
     softness: Tensor  # () one pixel
 
     @property
     def gap(self) -> Tensor:
         """How far the lips are apart."""
         return (self.lower - self.upper).clamp_min(0)
+
+    @property
+    def grin(self) -> Tensor:
+        """() 1 where the lips part and the lower one hardly drops: teeth fill the mouth; 0 where it goes down with the jaw."""
+        return 1 - geometry.smoothstep(self.lower.clamp_min(0) / self.gap.clamp_min(0.02), *GRIN)
+
+    def lip(self, which: int) -> Tensor:
+        """How far down the edge of the upper (0) or the lower lip (1) is at each pixel (h, w)."""
+        start, slope, bend = self.curves[which].unbind()
+        return start + slope * self.across + bend * self.across.square()
 
 
 def draw_mouth(
@@ -60,34 +85,29 @@ def draw_mouth(
     if texture.gap > config.teeth_gap:  # the lips of the still never touched: the line where they meet is drawn
         seam = (1 - shown) * torch.exp(-((depth / config.seam_width) ** 2))
         target.mul_(1 - config.seam_darkness * seam)
-    if float(shown) == 0.0:
+    if float(shown) == 0.0 or min(source.shape[:2]) < 2:
         return
     light = 0.5 + 0.5 * geometry.smoothstep(gap, 0.0, config.lit_gap)
     under_lips = 1 - 0.4 * torch.exp(-depth.clamp_min(0) / 0.012)
     kept = 1 - geometry.smoothstep(gap / max(texture.gap, 1e-3), *config.own_until)
     kept = torch.maximum(kept, geometry.smoothstep(gap.new_tensor(texture.gap), *config.own_always))
-    inside = interior(texture, rest, source, _place(rest, vertices, source, positions), light, kept)
+    inside = interior(texture, rest, vertices, source, positions, light, kept)
     target.lerp_(inside * under_lips, (0.5 + depth * rest.height / 1.4).clamp(0, 1) * shown)
 
 
-def _place(rest: RestFace, vertices: Tensor, source: Tensor, positions: Tensor) -> Opening:
-    """Head coordinates of the window and of the lips in it. `source` is an affine map of `positions`."""
-    face = rest.vertices
-    width = (face[topology.MOUTH_CORNERS[1]] - face[topology.MOUTH_CORNERS[0]]).norm().clamp_min(LEAST_WIDTH * rest.width)
-    middle = [topology.INNER_UPPER[4], topology.INNER_LOWER[4]]
-    line = face[middle, :2].mean(0)
-    across, down = ((source - line) @ (rest.axes[:2, :2] / width)).unbind(-1)
-    step = torch.stack([down[0, 1] - down[0, 0], down[1, 0] - down[0, 0]])
-    upper, lower = (vertices[middle, :2] - positions[0, 0]) @ step + down[0, 0]
-    return Opening(across, down, upper, lower, step.abs().max())
+def interior(
+    texture: MouthTexture, rest: RestFace, vertices: Tensor, source: Tensor, positions: Tensor, light: Tensor, kept: Tensor
+) -> Tensor:
+    """Colours (3, h, w) behind the lips; upper teeth follow the skull, lower ones the jaw.
 
-
-def interior(texture: MouthTexture, rest: RestFace, source: Tensor, opening: Opening, light: Tensor, kept: Tensor) -> Tensor:
-    """Colours (3, h, w) behind the lips at rest positions (h, w, 2); upper teeth follow the skull, lower ones the jaw.
-
-    kept: () share of the still's own interior.
+    source: (h, w, 2) rest positions of the pixels at `positions`. kept: () share of the still's own interior.
     """
-    invented = _invented(texture, opening, light)
+    step = max(1, round(mouth_width(rest) / FINEST_PX))  # of the still: a step that changed with the opening would flicker
+    opening = place(rest, vertices, _every(source, step), _every(positions, step))
+    detail = texture.detail * told_apart(opening.softness / step)
+    invented = _enlarged(paint(palette_of(texture), opening, detail, light), step, source.shape[0], source.shape[1])
+    if texture.gap <= 0 or float(kept) == 0.0:
+        return invented
     corner = torch.tensor([texture.window.x0, texture.window.y0], dtype=torch.float32, device=source.device)
     local = source - corner
     own = raster.sample(torch.cat([texture.image, texture.own[None]]), local)
@@ -96,70 +116,172 @@ def interior(texture: MouthTexture, rest: RestFace, source: Tensor, opening: Ope
     return torch.lerp(invented, own[:3] * light.sqrt(), own[3] * within * kept)
 
 
-def _invented(texture: MouthTexture, opening: Opening, light: Tensor) -> Tensor:
-    across, down = opening.across, opening.down
-    cavity = (texture.tone * texture.tone.new_tensor(CAVITY))[:, None, None]
-    behind = (down - opening.upper) / opening.gap.clamp_min(0.05)  # 0 at the upper lip, 1 at the lower
-    colour = cavity * (0.5 + 0.5 * behind.clamp(0, 1)) * light
-    colour = _tongue(colour, texture, opening, light)
-    lower = _row(across, LOWER_ENDS, 0.5, texture.detail)
-    wide = geometry.smoothstep(opening.gap, 0.14, 0.34)
-    edge = opening.lower - 0.05 * wide - 0.02 + 0.35 * across.square()
-    colour = _lay(colour, texture, lower, down - edge - lower.shorter, 0.78 * light * wide.clamp_min(0.3), opening.softness)
-    upper = _row(across, UPPER_ENDS, 1.0, texture.detail)
-    least = opening.upper + LEAST_SHOWN * geometry.smoothstep(opening.gap, 0.1, 0.3)
-    edge = torch.maximum(least, torch.full_like(least, TEETH_EDGE)) - 0.3 * across.square()
-    return _lay(colour, texture, upper, edge - upper.shorter - down, light, opening.softness)
+def told_apart(pixel: Tensor) -> Tensor:
+    """() 0 where teeth are too small for gaps to be seen between them, 1 where all are. pixel: () in mouth widths."""
+    return geometry.smoothstep(UPPER_ENDS[1] / pixel, *GAPS_PX)
 
 
-def _tongue(colour: Tensor, texture: MouthTexture, opening: Opening, light: Tensor) -> Tensor:
+def mouth_width(rest: RestFace) -> float:
+    """Pixels from corner to corner at rest."""
+    corners = rest.vertices[list(topology.MOUTH_CORNERS)]
+    return max(float((corners[1] - corners[0]).norm()), LEAST_WIDTH * rest.width)
+
+
+def _every(places: Tensor, step: int) -> Tensor:
+    """Every `step`-th of an affine grid of places (h, w, 2), reaching over its ends."""
+    if step == 1:
+        return places
+    first, right, down = places[0, 0], places[0, 1] - places[0, 0], places[1, 0] - places[0, 0]
+    rows, columns = (torch.arange(0, length + step - 1, step, device=places.device) for length in places.shape[:2])
+    return first + rows[:, None, None] * down + columns[:, None] * right
+
+
+def _enlarged(image: Tensor, step: int, height: int, width: int) -> Tensor:
+    """The picture (3, height, width) of which every `step`-th pixel was drawn."""
+    if step == 1:
+        return image
+    size = ((image.shape[1] - 1) * step + 1, (image.shape[2] - 1) * step + 1)
+    return F.interpolate(image[None], size=size, mode="bilinear", align_corners=True)[0, :, :height, :width]
+
+
+def place(rest: RestFace, vertices: Tensor, source: Tensor, positions: Tensor) -> Opening:
+    """Head coordinates of the window and of the lips in it. `source` is an affine map of `positions`, (h, w, 2) each."""
+    face = rest.vertices
+    line = face[[topology.INNER_UPPER[4], topology.INNER_LOWER[4]], :2].mean(0)
+    to_head = rest.axes[:2, :2] / mouth_width(rest)
+    head = (source - line) @ to_head  # (h, w, 2) across, down
+    pitch = positions[1, 1] - positions[0, 0]
+    per_pixel = torch.stack([(head[0, 1] - head[0, 0]) / pitch[0], (head[1, 0] - head[0, 0]) / pitch[1]])  # (2, 2)
+    lips = vertices[list(topology.INNER_UPPER + topology.INNER_LOWER), :2]
+    aside, below = ((lips - positions[0, 0]) @ per_pixel + head[0, 0]).reshape(2, 9, 2).unbind(-1)  # (2, 9) each
+    across, down = head.unbind(-1)
+    softness = (per_pixel[:, 1].abs() * pitch).max()
+    return Opening(across, down, below[0, 4], below[1, 4], _parabolas(aside, below), softness)
+
+
+def _parabolas(x: Tensor, y: Tensor) -> Tensor:
+    """(2, 3) constant, slope and bend of the curves through columns 1, 4 and 7 of two lips (2, 9), by Newton's differences."""
+    x0, x1, x2 = x[:, 1], x[:, 4], x[:, 7]
+    first = (y[:, 4] - y[:, 1]) / (x1 - x0).clamp_min(0.03)
+    second = (y[:, 7] - y[:, 4]) / (x2 - x1).clamp_min(0.03)
+    bend = ((second - first) / (x2 - x0).clamp_min(0.06)).clamp(-4, 4)
+    slope = first - bend * (x0 + x1)
+    return torch.stack([y[:, 4] - slope * x1 - bend * x1.square(), slope, bend], 1)
+
+
+@lru_cache(maxsize=8)
+def palette_of(texture: MouthTexture) -> Palette:
+    """Paint for teeth, flesh and cavity from what the still shows of skin, lips and eyes.
+
+    Whites of eyes as colourful as the skin mean that all is one material, of a sculpture or an old varnish: so are the teeth.
+    """
+    tone, enamel, flesh = texture.tone, texture.enamel, texture.flesh
+    luma = tone.new_tensor(LUMA)
+    own = tone @ luma
+    bright = torch.minimum(1.08 * enamel @ luma, 0.6 * own + 0.38)  # never the brightest of the face
+    skin = tone / own.clamp_min(0.02)  # its hue at luma 1
+    colourful = _colourfulness(tone)
+    alike = geometry.smoothstep(_colourfulness(enamel) / colourful.clamp_min(0.04), 0.6, 0.8) * (colourful > 0.04)
+    ivory = torch.lerp(torch.ones_like(skin), skin, 0.3) * skin.new_tensor([1.01, 1.0, 0.96])
+    ivory = torch.lerp(torch.ones_like(skin), ivory, geometry.smoothstep(colourful, 0.02, 0.08))  # none in a grey picture
+    teeth = torch.lerp(ivory * bright, skin * own * 0.8, 0.85 * alike).clamp(max=0.93)
+    warm = geometry.smoothstep(colourful, 0.02, 0.12) * (1 - 0.4 * alike)
+    plain = skin * (flesh @ luma)
+    flesh = torch.lerp(plain, flesh, warm)
+    cavity = tone * torch.lerp(tone.new_tensor([0.14, 0.14, 0.14]), tone.new_tensor([0.24, 0.095, 0.085]), warm)
+    return Palette(teeth, flesh, cavity)
+
+
+def _colourfulness(colour: Tensor) -> Tensor:
+    return 1 - colour.amin() / colour.amax().clamp_min(0.02)
+
+
+def paint(palette: Palette, opening: Opening, detail: Tensor, light: Tensor) -> Tensor:
+    """An invented interior (3, h, w). detail: () 0 where a flat drawing shows no single teeth; light: () 0..1 that falls in."""
+    behind = ((opening.down - opening.upper) / opening.gap.clamp_min(0.05)).clamp(0, 1)  # 0 at the upper lip, 1 at the lower
+    colour = palette.cavity[:, None, None] * ((0.45 + 0.55 * behind.square()) * light)
+    floor = torch.exp(-(opening.lip(1) - opening.down).clamp_min(0) / 0.07)  # the gum behind the lower lip
+    colour = torch.lerp(colour, palette.flesh[:, None, None] * (0.5 * light), 0.7 * floor)
+    colour = _tongue(colour, palette, opening, light)
+    colour = _lower_teeth(colour, palette, opening, light)
+    return _upper_teeth(colour, palette, opening, detail, light)
+
+
+def _tongue(colour: Tensor, palette: Palette, opening: Opening, light: Tensor) -> Tensor:
     """Lay the tongue over the cavity: it rests behind the lower teeth and rises a little into a wide mouth."""
     across, down = opening.across, opening.down
-    height = 0.08 + 0.6 * opening.gap
-    rise = (opening.lower + 0.04 - down) / height + (across / 0.38) ** 4  # 1 at the outline of the tongue
-    body = 1 - geometry.smoothstep(rise, 0.75, 1.05)
-    round_off = 1 - 0.45 * rise.clamp(0, 1).square()
-    groove = 1 - 0.1 * torch.exp(-((across / 0.035) ** 2))
-    flesh = texture.flesh[:, None, None] * (0.6 + 0.4 * light) * round_off * groove
+    height = 0.07 + 0.5 * opening.gap
+    rise = (opening.lower + 0.04 - down) / height + (across / 0.42) ** 4 + 0.3 * (across / 0.42).square()  # 1 at its outline
+    body = 1 - geometry.smoothstep(rise, 0.7, 1.1)
+    lit = 1 - 0.45 * rise.clamp(0, 1) - 0.2 * torch.exp(-((rise / 0.25).clamp_min(0) ** 2))  # the lower lip shades its tip
+    groove = 1 - 0.08 * torch.exp(-((across / 0.05) ** 2)) * rise.clamp(0, 1)
+    flesh = palette.flesh[:, None, None] * ((0.6 + 0.5 * light) * lit * groove)
     return torch.lerp(colour, flesh, 0.92 * body)
 
 
+def _lower_teeth(colour: Tensor, palette: Palette, opening: Opening, light: Tensor) -> Tensor:
+    """A dim band under the upper teeth of a grin, and a trace of it behind the lip of a wide open mouth."""
+    across = opening.across
+    wide = geometry.smoothstep(opening.gap, 0.16, 0.42)
+    bared = opening.grin * (opening.lower - _edge(opening)).clamp_min(0)
+    height = torch.maximum(bared, LOWER_SHOWN * wide) * (1 - (across / 0.4).square()).clamp_min(0)
+    cover = _step(height - opening.lip(1) + opening.down, opening.softness.clamp_min(0.016))
+    cover = cover * geometry.smoothstep(height, 0.0, 0.03) * torch.maximum(0.8 * wide, geometry.smoothstep(bared, 0.0, 0.05))
+    above = opening.lip(1) - opening.down
+    lip_shade = 1 - 0.25 * torch.exp(-above.clamp_min(0) / 0.03)
+    bite = 1 - 0.5 * torch.exp(-(height - above).clamp_min(0) / 0.014)  # the line where the rows meet
+    shade = light * torch.lerp(wide.new_tensor(0.76), wide.new_tensor(0.5), wide) * (1 - 1.8 * across.square())
+    return torch.lerp(colour, palette.teeth[:, None, None] * (shade.clamp_min(0.2) * lip_shade * bite), cover)
+
+
+def _upper_teeth(colour: Tensor, palette: Palette, opening: Opening, detail: Tensor, light: Tensor) -> Tensor:
+    """One soft band under the upper lip, shaded by it and by the cheeks; gaps are faint, and none where teeth are small."""
+    across, down = opening.across, opening.down
+    tooth = _teeth(across) if float(detail) > 0 else None
+    above = _edge(opening) - ARCH * across.square() - down  # (h, w) how far over the biting edge
+    if tooth is not None:
+        above = above - detail * (tooth.shorter + 0.009 * tooth.bow**4)
+    cover = _step(above, opening.softness.clamp_min(0.011)) * (1 - geometry.smoothstep(across.abs(), 0.4, 0.52))
+    under = (down - opening.lip(0)).clamp_min(0)  # from the lip
+    lip_shade = 1 - 0.26 * torch.exp(-under / 0.035)
+    cheeks = 1 / (1 + (across / 0.38) ** 4)
+    edge_shade = 1 - 0.1 * torch.exp(-above.clamp_min(0) / 0.014)
+    lit = (0.15 + 0.95 * light) * lip_shade * cheeks * edge_shade  # they stand in front
+    if tooth is not None:
+        between = torch.exp(-((tooth.apart / 0.009) ** 2)) * (0.1 + 0.08 * torch.exp(-above.clamp_min(0) / 0.03))
+        lit = lit * (1 - detail * between) * (1 - 0.05 * detail * tooth.bow.square())
+    dim = torch.stack([lit**0.9, lit**1.03, lit**1.1])  # what dims a mouth is red
+    enamel = palette.teeth[:, None, None] * dim
+    gums = palette.flesh[:, None, None] * (0.72 * lit)
+    gum = _step(above - CROWN, opening.softness.clamp_min(0.012) * 2)
+    return torch.lerp(colour, torch.lerp(enamel, gums, gum), cover)
+
+
+def _edge(opening: Opening) -> Tensor:
+    """() where the middle incisors end: fixed to the skull, but neither bared nor hidden by a lip that goes too far."""
+    shown = TEETH_EDGE - opening.upper
+    most = MOST_SHOWN * opening.gap + 0.03
+    least = LEAST_SHOWN * geometry.smoothstep(opening.gap, 0.1, 0.35)
+    limited = torch.minimum(shown, geometry.soft_limit(shown, most, 0.6))
+    return opening.upper + torch.lerp(limited, shown, opening.grin).maximum(least)
+
+
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """One row of teeth at each pixel: how far its edge is drawn back, how the gum bends, how bright place and tooth are."""
+class _Teeth:
+    """The upper tooth at each pixel (h, w)."""
 
-    shorter: Tensor
-    gum: Tensor
-    bright: Tensor
-    shade: Tensor
-    exists: Tensor
+    shorter: Tensor  # than the middle incisor
+    bow: Tensor  # -1 .. 1 from one side of the tooth to the other
+    apart: Tensor  # distance to the neighbour
 
 
-def _row(across: Tensor, ends: tuple[float, ...], rounding: float, detail: Tensor) -> _Row:
-    """across: (h, w). rounding: 1 for the rounded edges of upper teeth. detail: () 0 for a flat drawing."""
-    limits = across.new_tensor(ends)
+def _teeth(across: Tensor) -> _Teeth:
+    limits = across.new_tensor(UPPER_ENDS)
     aside = across.abs()
-    tooth = (torch.bucketize(aside, limits, right=True) - 1).clamp(0, len(ends) - 2)
+    tooth = (torch.bucketize(aside, limits, right=True) - 1).clamp(0, len(UPPER_ENDS) - 2)
     start, end = limits[tooth], limits[tooth + 1]
-    bow = (2 * (aside - start) / (end - start) - 1).clamp(-1, 1)  # -1 .. 1 over a tooth
-    edge = (1 - bow.abs()) * (end - start) / 2  # distance to the neighbour
-    between = detail * torch.exp(-((edge / 0.01) ** 2))
-    shorter = detail * rounding * (across.new_tensor(SHORTER)[tooth] + 0.016 * bow**4)
-    bright = across.new_tensor(BRIGHTNESS)[tooth]
-    shade = bright * (1 - 0.12 * detail * bow.square()) * (1 - 0.24 * between)
-    return _Row(shorter, CROWN - 0.03 * bow.square(), bright, shade, 1 - geometry.smoothstep(aside, ends[-1] - 0.06, ends[-1]))
-
-
-def _lay(colour: Tensor, texture: MouthTexture, row: _Row, depth: Tensor, light: Tensor, softness: Tensor) -> Tensor:
-    """Lay a row of teeth and their gums over the cavity. depth: (h, w) how far behind the biting edge, in mouth widths."""
-    ramp = softness.clamp_min(0.008)
-    cover = _step(depth, ramp) * row.exists
-    translucent = 1 - 0.14 * texture.detail * torch.exp(-depth.clamp_min(0) / 0.02)
-    neck = 1 - 0.16 * (depth / CROWN).clamp(0, 1).square()
-    lit = row.shade * translucent * neck * (0.55 + 0.45 * light)  # they stand in front, where light reaches first
-    enamel = texture.enamel[:, None, None] * torch.stack([lit**0.9, lit**1.06, lit**1.06])  # what dims a mouth is red
-    gums = texture.flesh[:, None, None] * (0.72 * row.bright * light * (1 - (1.5 * (depth - CROWN)).clamp(0, 0.5)))
-    return torch.lerp(colour, torch.lerp(enamel, gums, _step(depth - row.gum, 2 * ramp)), cover)
+    bow = (2 * (aside - start) / (end - start) - 1).clamp(-1, 1)
+    return _Teeth(across.new_tensor(SHORTER)[tooth], bow, (1 - bow.abs()) * (end - start) / 2)
 
 
 def _step(value: Tensor, ramp: Tensor) -> Tensor:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from generation.engines.mesh import pixels
+
 Z_BITS, TRIANGLE_BITS = 19, 12  # a depth and a triangle share one int32; half a million depths are finer than any face
 EDGE = 1e-3  # map pixels: a point on the edge of two triangles belongs to at least one
 DISTANCE_POINTS = 1600  # enough to follow a lid or a lip
+CREASED_POINTS = 6400  # enough for distances without a sign, which are creased where they are nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,22 +141,24 @@ def position_map(vertices: Tensor, rest: Tensor, triangles: Tensor, size: tuple[
     return PositionMap(found, winner.reshape(size), planes)
 
 
-def between_points(seen: PositionMap, row: Tensor, column: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Exact positions at rest of places x, y (P,) between the points of a map: (2, P).
+def between_points(seen: PositionMap, cells: Tensor, places: Tensor) -> Tensor:
+    """Exact positions at rest of places (C, P, 2) that lie between the points of a map: (C, P, 2). All are x, y.
 
-    row, column: (P,) the point above and to the left of each place. Triangles seen at the 16 points around are tried.
+    cells: int64 (C, 2) column and row of the point above and to the left of each row of places. Triangles seen at the 16 points
+    around are tried.
     """
     height, width = seen.winner.shape
-    steps = torch.arange(-1, 3, device=row.device)
-    rows, columns = (row[:, None] + steps).clamp(0, height - 1), (column[:, None] + steps).clamp(0, width - 1)
-    tried = seen.winner[rows[:, :, None], columns[:, None, :]].flatten(1)  # (P, 16)
-    planes = seen.planes[:, 2:].flatten(1)[tried]  # (P, 16, 9)
-    x, y = x[:, None], y[:, None]
-    depth, first, second = (planes[..., 3 * i] * x + planes[..., 3 * i + 1] * y + planes[..., 3 * i + 2] for i in range(3))
-    outside = torch.stack([-first, -second, first + second - 1]).amax(0).clamp_min(0)  # 0 inside
-    best = (depth + 100 * outside * (outside > EDGE)).argmin(1, keepdim=True)
-    own = seen.planes[:, :2].flatten(1)[tried.gather(1, best)[:, 0]]
-    return torch.stack([own[:, 3 * i] * x[:, 0] + own[:, 3 * i + 1] * y[:, 0] + own[:, 3 * i + 2] for i in range(2)])
+    steps = torch.arange(-1, 3, device=cells.device)
+    columns = (cells[:, :1] + steps).clamp(0, width - 1)
+    rows = (cells[:, 1:] + steps).clamp(0, height - 1)
+    tried = seen.winner[rows[:, :, None], columns[:, None, :]].flatten(1)  # (C, 16)
+    places = F.pad(places, (0, 1), value=1.0)  # (C, P, 3)
+    values = seen.planes[:, 2:].flatten(1)[tried].reshape(len(cells), 48, 3) @ places.mT
+    depth, first, second = values.reshape(len(cells), 16, 3, -1).unbind(2)  # (C, 16, P)
+    outside = torch.maximum(torch.maximum(-first, -second), first + second - 1).clamp_min(0)  # 0 inside
+    best = (depth + 100 * outside * (outside > EDGE)).argmin(1)  # (C, P)
+    own = seen.planes[:, :2].flatten(1)[tried.gather(1, best)].reshape(*best.shape, 2, 3)
+    return (own @ places[..., None])[..., 0]
 
 
 def points(size: tuple[int, int], device: torch.device) -> Tensor:
@@ -161,18 +167,19 @@ def points(size: tuple[int, int], device: torch.device) -> Tensor:
     return torch.stack([torch.arange(size[1], device=device, dtype=torch.float32).expand(size), y])
 
 
-def sample_grid(image: Tensor, grid: Tensor, *, sharp: bool) -> Tensor:
-    """Colours of (C, H, W) at a grid (2, h, w) of x, y that runs from -1 to 1; bilinear, or bicubic when `sharp`."""
-    mode, edge = ("bicubic", "border") if sharp else ("bilinear", "zeros")
-    return F.grid_sample(image[None], grid.permute(1, 2, 0)[None], mode=mode, padding_mode=edge, align_corners=False)[0]
+def sampled(picture: Tensor, places: Tensor, *, sharp: bool = False) -> Tensor:
+    """Colours (h, w, C) of a picture (H, W, C) at places x, y (h, w, 2); see `pixels.sampled`."""
+    if picture.device.type == "cpu":
+        return torch.from_numpy(pixels.sampled(picture.numpy(), places.numpy(), sharp=sharp))
+    grid = (2 * places + 1) / places.new_tensor([picture.shape[1], picture.shape[0]]) - 1
+    image, mode = picture.permute(2, 0, 1).float()[None], "bicubic" if sharp else "bilinear"
+    found = F.grid_sample(image, grid[None], mode=mode, padding_mode="border", align_corners=False)[0].permute(1, 2, 0)
+    return found if picture.is_floating_point() else (found + 0.5).clamp(0, 255).to(torch.uint8)
 
 
 def sample(image: Tensor, positions: Tensor, *, sharp: bool = False) -> Tensor:
     """Colours of (C, H, W) at positions (h, w, 2) in pixels, edges held; bilinear, or bicubic when `sharp`. Returns (C, h, w)."""
-    size = torch.tensor([image.shape[2], image.shape[1]], device=image.device, dtype=torch.float32)
-    grid = positions / size * 2 - 1
-    mode = "bicubic" if sharp else "bilinear"
-    return F.grid_sample(image[None], grid[None], mode=mode, padding_mode="border", align_corners=False)[0].clamp(0, 1)
+    return sampled(image.permute(1, 2, 0).contiguous(), positions - 0.5, sharp=sharp).permute(2, 0, 1).clamp(0, 1)
 
 
 def signed_distance(outline: Tensor, positions: Tensor) -> Tensor:
@@ -180,16 +187,35 @@ def signed_distance(outline: Tensor, positions: Tensor) -> Tensor:
 
     positions: an even grid. Large ones are measured at every few pixels, since distances are smooth.
     """
+
+    def measured(columns: Tensor, rows: Tensor) -> Tensor:
+        return torch.where(_is_inside(outline, columns, rows), -1, 1) * _distance(outline, columns, rows)
+
+    return _between(measured, positions, DISTANCE_POINTS)
+
+
+def distance_to(points: Tensor, positions: Tensor) -> Tensor:
+    """Distance of pixel centres (h, w, 2), an even grid, to the nearest of points (N, 2)."""
+
+    def measured(columns: Tensor, rows: Tensor) -> Tensor:
+        across, down = columns[:, None] - points[:, 0], rows[:, None] - points[:, 1]  # (w, N), (h, N)
+        return (across.square()[None] + down.square()[:, None]).amin(2).sqrt()
+
+    return _between(measured, positions, CREASED_POINTS)
+
+
+def _between(measured: Callable[[Tensor, Tensor], Tensor], positions: Tensor, most: int) -> Tensor:
+    """What is measured (h, w) at columns (w,) and rows (h,) of an even grid (h, w, 2), at no more than about `most` points."""
     height, width = positions.shape[:2]
-    step = max(1, math.isqrt(height * width // DISTANCE_POINTS))
+    step = max(1, math.isqrt(height * width // most))
     first, pitch = positions[0, 0], positions[min(1, height - 1), min(1, width - 1)] - positions[0, 0]
     columns = first[0] + step * pitch[0] * torch.arange(-(-(width - 1) // step) + 1, device=positions.device)
     rows = first[1] + step * pitch[1] * torch.arange(-(-(height - 1) // step) + 1, device=positions.device)
-    distance = torch.where(_is_inside(outline, columns, rows), -1, 1) * _distance(outline, columns, rows)
+    field = measured(columns, rows)
     if step == 1:
-        return distance
+        return field
     full = ((len(rows) - 1) * step + 1, (len(columns) - 1) * step + 1)
-    return F.interpolate(distance[None, None], size=full, mode="bilinear", align_corners=True)[0, 0, :height, :width]
+    return F.interpolate(field[None, None], size=full, mode="bilinear", align_corners=True)[0, 0, :height, :width]
 
 
 def _distance(outline: Tensor, columns: Tensor, rows: Tensor) -> Tensor:

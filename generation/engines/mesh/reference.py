@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -48,7 +49,8 @@ def _unrest(points: Tensor, axes: Tensor) -> Tensor:
     away = (centre - centre.median(0).values).norm(dim=-1) / height
     speed = F.pad((centre[1:] - centre[:-1]).norm(dim=-1), (1, 0)) / height
     gaze = gaze_offsets(points)
-    aside = (gaze - gaze.median(0).values).norm(dim=-1)
+    usual_height = gaze[:, 1].median()  # eyes differ in where "ahead" is up and down, not across
+    aside = torch.stack([gaze[:, 0], gaze[:, 1] - usual_height], 1).norm(dim=-1)
     unrest: Tensor = aside + closed + turned + 0.3 * away + 2 * speed
     return unrest
 

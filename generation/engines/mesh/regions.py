@@ -41,9 +41,9 @@ def expression_gain(face: Tensor, taken: Taken) -> Tensor:
     """(468, 1): share of the driver's expression that each point takes. Lids are moved by apertures, not by it."""
     gain = torch.ones(topology.FACE_POINTS)
     brows = float(face[list(topology.BROWS), 1].mean())
-    gain[[point for point in topology.OVAL if float(face[point, 1]) < brows]] = 0.2  # the hairline hardly moves
+    gain[[point for point in topology.OVAL if float(face[point, 1]) < brows]] = 0.6  # the hairline follows the brows a little
     for eye in range(2):
-        gain[list(topology.UPPER_FOLDS[eye] + topology.LOWER_FOLDS[eye] + topology.EYE_OUTSIDES[eye])] = 0.5
+        gain[list(topology.UPPER_FOLDS[eye] + topology.LOWER_FOLDS[eye] + topology.EYE_OUTSIDES[eye])] = 0.8
         gain[list(topology.UPPER_LIDS[eye] + topology.LOWER_LIDS[eye] + topology.EYE_CORNERS[eye])] = 0.0
     lower = lower_face(face)
     return (gain * (lower * taken.lips + (1 - lower) * taken.eyes))[:, None]
@@ -94,3 +94,15 @@ def jaw_field(face: Tensor, lower: Tensor) -> Tensor:
     field = torch.maximum(bone, lower @ columns)
     field[list(topology.MOUTH_CORNERS + topology.OUTER_CORNERS)] = CORNER_DROP
     return field
+
+
+def corner_fields(face: Tensor, height: float) -> Tensor:
+    """(2, 468): how much of the lift of each mouth corner every point takes: lips less towards their middle."""
+    corners = face[list(topology.OUTER_CORNERS), :2]  # (2, 2)
+    half = (corners[1, 0] - corners[0, 0]) / 2
+    away = (face[None, :, :2] - corners[:, None]) / half  # (2, 468, 2) in half mouth widths
+    inward = torch.stack([away[0, :, 0], -away[1, :, 0]]).clamp_min(0)
+    outward = torch.stack([-away[0, :, 0], away[1, :, 0]]).clamp_min(0)
+    along = (1 - inward).clamp(0, 1).square() * torch.exp(-((outward / 0.8) ** 2))
+    up, down = (-away[..., 1]).clamp_min(0), away[..., 1].clamp_min(0)
+    return along * torch.exp(-((up / 1.1) ** 2)) * torch.exp(-((down / 0.7) ** 2))

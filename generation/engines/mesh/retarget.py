@@ -13,7 +13,7 @@ from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.measures import gaze_offsets
 from generation.engines.mesh.motion import Motion, Neutral
-from generation.engines.mesh.regions import TAKEN, expression_cap, expression_gain, jaw_field, lip_fields
+from generation.engines.mesh.regions import TAKEN, corner_fields, expression_cap, expression_gain, jaw_field, lip_fields
 from generation.engines.mesh.source import RestFace
 
 
@@ -43,6 +43,8 @@ class Retarget:
         self._upper, self._lower = lip_fields(self._face)
         self._jaw = jaw_field(self._face, self._lower)
         self._start = self._relaxed_start()  # (468, 3) head axes
+        self._under_nose = torch.cos(torch.linspace(-1, 1, 9) * 0.5 * torch.pi)  # (9,) columns; a smile's corners are beside it
+        self._corners = corner_fields(self._face, rest.height)
         self._own_gaze = _own_gaze(rest)
 
     def _relaxed_start(self) -> Tensor:
@@ -73,10 +75,12 @@ class Retarget:
     def __call__(self, motion: Motion) -> Pose:
         """Place every vertex for B frames."""
         rest = self._rest
-        face = self._start + _cap(motion.expression * self._size * self._gain, self._cap)  # (B, 468, 3)
+        expression = _cap(motion.expression * self._size * self._gain, self._cap)  # (B, 468, 3)
+        smile = self._smile(expression)
+        face = self._start + expression + self._smile_lift(expression, smile)
         face = self._mouth_limits(self._lip_lift(self._offset_lips(face)))
         lids = self._lid_ratios(motion.lids)
-        offset = face + self._lid_motion(lids) - self._face  # head axes
+        offset = face + self._lid_motion(lids, smile) - self._face  # head axes
         rings = offset[:, list(topology.OVAL)].repeat(1, len(rest.ring_follow) // len(topology.OVAL), 1)
         offset = torch.cat([offset, rings * rest.ring_follow[:, None]], 1)  # (B, V, 3)
         rotation, shift = self._head_motion(motion)
@@ -137,16 +141,17 @@ class Retarget:
         gain = min(1.0, self._options.strength * 2) * self._taken.eyes  # blinks stay whole until expression is nearly off
         lids = 1 + gain * (mapped - 1)
         # A factor, not a sum: wide eyes still blink.
-        lids = lids * (1 + opening * (1.0 if opening < 0 else config.lid_widest - 1))
+        lids = lids * (1 + opening * (1.0 if opening < 0 else config.lid_asked))
         up = self._options.gaze_up
         return (lids * (1 + up * config.lid_gaze[0 if up > 0 else 1])).clamp(max=config.lid_widest)
 
-    def _lid_motion(self, lids: Tensor) -> Tensor:
+    def _lid_motion(self, lids: Tensor, smile: Tensor) -> Tensor:
         """Offsets (B, 468, 3) in head axes that bring the lid margins to their apertures; the skin around follows."""
-        start, share = self._start, self._config.upper_lid_share
+        start = self._start
         offset = torch.zeros(len(lids), topology.FACE_POINTS, 3)
         for eye in range(2):
             upper, lower = list(topology.UPPER_LIDS[eye]), list(topology.LOWER_LIDS[eye])
+            share = (self._config.upper_lid_share - self._config.smile_squint * smile[:, eye])[:, None, None]
             closing = (1 - lids[:, eye])[:, None, None] * (start[lower] - start[upper])  # (B, 7, 3)
             offset[:, upper] = share * closing
             offset[:, lower] = (share - 1) * closing
@@ -160,7 +165,8 @@ class Retarget:
         limit = torch.tensor([config.gaze_limit, config.gaze_limit_vertical])
         if self._absolute:
             gaze = gaze + self._neutral.gaze.float() - self._own_gaze
-        limited = geometry.soft_limit(gaze * options.gaze * self._taken.eyes, limit, config.pose_knee)
+        gaze = gaze * torch.tensor(config.gaze_gain) * options.gaze * self._taken.eyes
+        limited = geometry.soft_limit(gaze, limit, config.pose_knee)
         asked = limit * torch.tensor([options.gaze_across, -options.gaze_up])
         limited = (limited + asked).clamp(-limit, limit)
         corners = self._rest.vertices[list(topology.EYE_CORNERS[0] + topology.EYE_CORNERS[1])]
@@ -187,12 +193,27 @@ class Retarget:
         face[:, lower, 1] -= left
         return face
 
+    def _smile(self, expression: Tensor) -> Tensor:
+        """How much (B, 2), 0..1, the driver smiles at either corner of the mouth. expression: (B, 468, 3) in head axes."""
+        rise = -expression[:, list(topology.OUTER_CORNERS), 1] / self._rest.height
+        return geometry.smoothstep(rise, *self._config.smile_rise)
+
+    def _smile_lift(self, expression: Tensor, smile: Tensor) -> Tensor:
+        """Offsets (B, 468, 3) that lift the corners of a smile further than tracked; none that hangs at rest stays behind."""
+        corners, start = list(topology.OUTER_CORNERS), self._start
+        middle = start[[topology.INNER_UPPER[4], topology.INNER_LOWER[4]], 1].mean()
+        hanging = (start[corners, 1] - middle - self._neutral.corner_drop * self._rest.height).clamp_min(0)  # (2,)
+        lift = smile * (hanging - self._config.smile_lift * expression[:, corners, 1].clamp(max=0))
+        offset = torch.zeros_like(expression)
+        offset[..., 1] = -lift * self._taken.lips @ self._corners
+        return offset
+
     def _lip_lift(self, face: Tensor) -> Tensor:
         """Keep the upper lip off the nose: past a share of the way the mouth opens down instead. face: (B, 468, 3) head axes."""
         upper, nose, start = list(topology.OUTER_UPPER), topology.NOSE_BASE, self._face[:, 1]
         room = self._config.lip_rise * (start[upper[4]] - start[nose])
         rise = start[upper] - face[:, upper, 1] - (start[nose] - face[:, nose : nose + 1, 1])  # (B, 9)
-        excess = (rise - geometry.soft_limit(rise, room, self._config.pose_knee)).clamp_min(0)
+        excess = (rise - geometry.soft_limit(rise, room, self._config.pose_knee)).clamp_min(0) * self._under_nose
         face = face.clone()
         face[..., 1] += excess @ (self._upper + self._lower).T
         return face

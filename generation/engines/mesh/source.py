@@ -57,8 +57,8 @@ def choose_region(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) 
     return Region(left, top, right, bottom)
 
 
-def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
-    """Raise UnusableSource for a face too small or turned too far. landmarks: (478, 3) px."""
+def require_usable_face(landmarks: Tensor, size: tuple[int, int], config: MeshConfig) -> None:
+    """Raise UnusableSource for a face too small, turned too far or cut off. landmarks: (478, 3) px, size: (height, width)."""
     _, height = face_size(landmarks)
     if height < config.min_face_px:
         raise UnusableSource(
@@ -71,6 +71,10 @@ def require_usable_face(landmarks: Tensor, config: MeshConfig) -> None:
             f"the face is turned {yaw:.0f} degrees away and at most {config.max_source_yaw_deg:.0f} can be animated; "
             "use a portrait that shows both eyes"
         )
+    moving = landmarks[[*topology.eye_outline(0), *topology.eye_outline(1), *topology.mouth_outline()], :2]
+    slack = config.cut_off_slack * height
+    if bool((moving < -slack).any()) or bool((moving > torch.tensor([size[1], size[0]]) + slack).any()):
+        raise UnusableSource("an eye or the mouth lies outside the picture; use a portrait that shows the whole face")
 
 
 def rest_face(landmarks: Tensor, config: MeshConfig) -> RestFace:
@@ -133,11 +137,14 @@ def _add_rings(face: Tensor, outline: Tensor, axes: Tensor, config: MeshConfig) 
     ear_middle = ears.mean(0)
     across = (ears[1] - ears[0]) / (ears[1] - ears[0]).norm()
     normal = torch.linalg.cross(across, axes[:, 1])
+    upwards = (middle - outline) @ axes[:, 1] / (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
+    sides, hair = config.ring_depth_end
+    depth_end = sides + (hair - sides) * geometry.smoothstep(upwards, 0.0, 0.4)  # (36,)
     for scale in config.ring_scales:
         ring = middle + (outline - middle) * scale
         # The plane through both ears, parallel to the face.
         plane = ear_middle[2] - ((ring - ear_middle)[:, :2] @ normal[:2]) / normal[2].clamp(min=0.35)
-        share = geometry.smoothstep(torch.tensor(scale, dtype=face.dtype), 1.0, config.ring_depth_end)
+        share = geometry.smoothstep((scale - 1) / (depth_end - 1), 0.0, 1.0)
         ring[:, 2] = torch.lerp(outline[:, 2], plane, share)
         vertices.append(ring)
         scales.append(torch.full((len(ring),), scale, dtype=face.dtype))

@@ -1,7 +1,8 @@
 """A face in a video performed anew: every frame keeps its light, its background and the pose of its head.
 
 Each frame is its own texture: only the chosen parts of the face move, from where this frame shows them to where the driver's
-expression puts them on the face's own neutral. The video's own head motion always stays; `Options.head_motion` is not used.
+expression puts them on the face's own neutral. The video's own head motion and blinks always stay; `Options.head_motion` is not
+used.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from generation.engines.mesh.reference import choose_reference
 from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import choose_region, require_usable_face, with_rings
 from generation.engines.mesh.tiles import Cover
+from generation.engines.mesh.video_limits import OwnLids, lid_points, narrowed, near_side, own_lids, within_lids
 from generation.engines.tracks import bridge, missing_frames, require_usable
 from media.frames import FrameBatch
 
@@ -42,6 +44,7 @@ class VideoFace:
     presence: Tensor  # (T,) 0 where the face is missing, 1 some frames away from there
     neutral: FaceModel  # of the reference frame
     tone: Tensor  # (3,) mean colour of the face in the reference frame
+    lids: OwnLids
 
 
 @dataclass(slots=True)
@@ -117,12 +120,13 @@ def prepare_video(
     ready = []
     for face, points, track in zip(faces, smooth, tracks, strict=True):
         reference = choose_reference(points, None, config)
-        require_usable_face(points[reference], config)
+        require_usable_face(points[reference], (source.height, source.width), config)
         rgb = bare.read(reference)
         placed = frame.of_points(points)
         model = model_of(rgb, points[reference], placed[reference])
         tone = _face_tone(rgb, placed[reference])
-        ready.append(VideoFace(face.box, placed, _presence(track, config), model, tone))
+        lids = own_lids(bridge(track).cpu(), reference, config)
+        ready.append(VideoFace(face.box, placed, _presence(track, config), model, tone, lids))
     return replace(bare, faces=tuple(ready))
 
 
@@ -224,7 +228,7 @@ def frame_model(face: VideoFace, rgb: Tensor, index: int, regions: Regions, conf
 
 def _lit(layers: Layers, skin: Tensor, plate: Tensor, gain: Tensor) -> Layers:
     """The layers of a frame: its own skin, the neutral moment's eyes and mouth in the light of the frame."""
-    right, left = (replace(eye, image=(eye.image * gain[:, None, None]).clamp(0, 1)) for eye in layers.eyes)
+    right, left = (replace(eye, ball=(eye.ball * gain[:, None, None]).clamp(0, 1)) for eye in layers.eyes)
     mouth = layers.mouth
     mouth = replace(
         mouth,
@@ -261,7 +265,7 @@ def draw_frames(frames: Tensor, start: int, remakes: Sequence[Remake], config: M
             if made.regions is Regions.POSE or float(made.face.presence[index]) == 0.0:
                 continue
             model = frame_model(made.face, shown, index, made.regions, config)
-            canvas = torch.empty_like(model.layers.plate, dtype=torch.float32)
+            canvas = torch.empty(3, *model.region.size, device=shown.device)
             render(model, place(made, model, pose, step, index, config), 0, canvas, shown, config)
         if shown is not rgb:
             rgb.copy_(shown)
@@ -269,7 +273,7 @@ def draw_frames(frames: Tensor, start: int, remakes: Sequence[Remake], config: M
 
 def place(made: Remake, model: FaceModel, pose: Pose, step: int, index: int, config: MeshConfig) -> Pose:
     """Frame `step` of a pose of the neutral moment, brought to frame `index` of the video, in pixels of the model's region."""
-    rest, device, weights = made.face.neutral.rest, made.weights.device, made.weights
+    rest, device = made.face.neutral.rest, made.weights.device
     local = made.face.landmarks[index] - torch.tensor([model.region.left, model.region.top, 0.0])
     start = with_rings(local, config).to(device)
     own = start[: topology.FACE_POINTS]
@@ -277,9 +281,17 @@ def place(made: Remake, model: FaceModel, pose: Pose, step: int, index: int, con
     rotation, scale = geometry.umeyama(still - still.mean(0), (stable - stable.mean(0))[None])
     turn = (rotation[0] * scale[0]).float().to(device)
     shift = stable.mean(0).float().to(device) - rest.centre
-    wanted = (pose.vertices[step, : topology.FACE_POINTS] - rest.centre) @ turn.T + rest.centre + shift
-    moved = (wanted - own) * (weights * float(made.face.presence[index]))[:, None]
+    lids = made.face.lids
+    awake = float(lids.awake[index])
+    driven = pose.lids[step].cpu()
+    asked = within_lids(driven, lids.widest, config)
+    face = narrowed(pose.vertices[step, : topology.FACE_POINTS], (asked / driven.clamp_min(1e-3)).to(device), config)
+    wanted = (face - rest.centre) @ turn.T + rest.centre + shift
+    weights = made.weights * (float(made.face.presence[index]) * near_side(own))
+    weights[lid_points()] *= awake
+    moved = (wanted - own) * weights[:, None]
     rings = moved[list(topology.OVAL)].repeat(len(rest.ring_follow) // len(topology.OVAL), 1)
     vertices = start + torch.cat([moved, rings * rest.ring_follow[:, None]])
     one = slice(step, step + 1)
-    return Pose(vertices[None], turn[None], shift[None], pose.jaw[one], pose.lids[one], pose.gaze[one])
+    shown = torch.lerp(lids.ratios[index], asked, awake)[None].to(device)
+    return Pose(vertices[None], turn[None], shift[None], pose.jaw[one], shown, pose.gaze[one])

@@ -31,6 +31,7 @@ from users.services import create_studio
 
 STUDIO = "demo"
 ACTOR = "system:demo"
+DEPICTED, PERFORMER = "Demo depicted person", "Demo performer"
 DEMO_CONSENT = timedelta(days=90)
 
 
@@ -57,11 +58,11 @@ class Command(JsonCommand):
         return {"report": str(folder / "report.json"), "ok": report["ok"]}, Exit.DONE if report["ok"] else Exit.FAILED
 
     def _run(self, folder: Path, scratch: Path) -> dict[str, Any]:
-        self._say("Enrolling the depicted person and the performer ...")
-        inputs = material.write_material(scratch / "inputs")
+        self._say(f"Enrolling two people, {DEPICTED!r} and {PERFORMER!r} ...")
+        inputs = material.write_material(folder / "inputs")
         studio = studio_by_slug(STUDIO) or create_studio(slug=STUDIO, name="Demo studio")
         named = _enrol(studio, inputs)
-        self._say("Animating, marking, signing ...")
+        self._say(f"Animating {inputs.portrait.name} by the performance in {inputs.driving.name}, marking, signing ...")
         job = services.submit(
             studio=studio,
             portrait=upload(studio, Asset.Kind.STILL, inputs.portrait),
@@ -107,8 +108,8 @@ class Command(JsonCommand):
 
 def _enrol(studio: Studio, inputs: material.Material) -> dict[str, str]:
     people = (
-        ("portrait:1", "Demo depicted person", Role.DEPICTED, inputs.depicted_photos),
-        ("driver:1", "Demo performer", Role.PERFORMER, inputs.performer_photos),
+        ("portrait:1", DEPICTED, Role.DEPICTED, inputs.depicted_photos),
+        ("driver:1", PERFORMER, Role.PERFORMER, inputs.performer_photos),
     )
     return {face: _consent(studio, name, role, photos) for face, name, role, photos in people}
 

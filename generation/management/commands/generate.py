@@ -13,19 +13,21 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from consent.gate import ConsentRefused
+from consent.policy import PURPOSES
 from consent.territories import COUNTRIES
 from generation import pipeline, services
 from generation.answers import FACE_NAME, IDEMPOTENCY_KEY_CHARACTERS, job_answer
 from generation.casting import Casting
 from generation.errors import IllegalMove, InvalidRequest, RefusedByRule
 from generation.job_request import JobRequest
+from generation.management.told import JobCommand, Progress, next_step
 from generation.models import Asset, Job
-from generation.options import option_values, parse_options
+from generation.options import OPTION_RULES, option_values, parse_options
 from generation.selectors import OutputUnavailable, is_waiting, released_file
 from generation.states import FINAL, PARKED, Status
 from generation.workers import workers_running
 from media.errors import BadInput, CountersignError
-from users.commands import Exit, JsonCommand
+from users.commands import Exit
 from users.models import Studio
 from users.selectors import studio_by_slug
 
@@ -36,6 +38,12 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"})
 TENSOR_SUFFIXES = frozenset({".motion", ".safetensors", ".npz", ".npy", ".pkl", ".pickle", ".pt", ".pth"})
 FACE_HELP = "the face of the portrait that the n-th --driving moves; 1 is the largest, of a video the one seen longest"
 DRIVER_FACE_HELP = "the face in the n-th --driving that performs; by default its first"
+DRIVING_HELP = "a video or motion template; give it once for each face that moves, the one that sets length and sound first"
+CONSENT_HELP = (
+    "the consent of a face, such as portrait:1=ID or driver:1=ID; faces left out are matched with the studio's consents"
+)
+OPTION_HELP = f"{'; '.join(f'{name}: {rule.told()}' for name, rule in OPTION_RULES.items())}"
+WAIT_HELP = "stop once every face is cleared: `preview JOB` shows stills, `start JOB --out FILE` goes on and writes the clip"
 EXIT_BY_STATUS = {
     Status.RELEASED: Exit.DONE,
     Status.IN_REVIEW: Exit.PARKED,
@@ -52,7 +60,7 @@ EXIT_CODES: dict[type[CountersignError], Exit] = {
 }
 
 
-class Command(JsonCommand):
+class Command(JobCommand):
     """Submit one job and wait for its end."""
 
     help = (
@@ -64,20 +72,20 @@ class Command(JsonCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Arguments as scripts rely on them."""
         super().add_arguments(parser)
-        parser.add_argument("--studio", required=True, metavar="SLUG")
-        parser.add_argument("--portrait", required=True, type=Path, metavar="FILE")
-        parser.add_argument("--driving", required=True, type=Path, metavar="FILE", action="append")
+        parser.add_argument("--studio", required=True, metavar="SLUG", help="the studio whose people are shown")
+        parser.add_argument("--portrait", required=True, type=Path, metavar="FILE", help="a still, or a video")
+        parser.add_argument("--driving", required=True, type=Path, metavar="FILE", action="append", help=DRIVING_HELP)
         parser.add_argument("--face", type=int, metavar="N", action="append", default=[], help=FACE_HELP)
         parser.add_argument("--driver-face", type=int, metavar="N", action="append", default=[], help=DRIVER_FACE_HELP)
-        parser.add_argument("--purpose", required=True, metavar="P")
-        parser.add_argument("--consent", action="append", default=[], metavar="FACE=ID")
-        parser.add_argument("--territory", action="append", default=[], metavar="CC")
-        parser.add_argument("--declare", choices=["fictional"])
-        parser.add_argument("--engine", default="mesh")
-        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
-        parser.add_argument("--idempotency-key", metavar="KEY")
-        parser.add_argument("--wait-for-start", action="store_true", help="stop once cleared; `start JOB` goes on")
-        parser.add_argument("--out", type=Path, metavar="FILE")
+        parser.add_argument("--purpose", required=True, metavar="P", help=f"one of: {', '.join(sorted(PURPOSES))}")
+        parser.add_argument("--consent", action="append", default=[], metavar="FACE=ID", help=CONSENT_HELP)
+        parser.add_argument("--territory", action="append", default=[], metavar="CC", help="ISO 3166-1; else the whole world")
+        parser.add_argument("--declare", choices=["fictional"], help="the still shows nobody real; a person looks at it first")
+        parser.add_argument("--engine", default="mesh", help="which engine animates (default: mesh)")
+        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=OPTION_HELP)
+        parser.add_argument("--idempotency-key", metavar="KEY", help="the same key and request twice is one job")
+        parser.add_argument("--wait-for-start", action="store_true", help=WAIT_HELP)
+        parser.add_argument("--out", type=Path, metavar="FILE", help="where the released clip goes")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Submit, wait, copy."""
@@ -115,7 +123,7 @@ def named_job(job_id: uuid.UUID | None) -> Job:
 def finished(job: Job, destination: Path | None) -> tuple[dict[str, Any], Exit]:
     """Wait for a job's end and copy what was released; the answer of the commands that do."""
     job = wait_for(job)
-    answer = job_answer(job)
+    answer = {**job_answer(job), "next": next_step(job, wants_file=destination is not None) or None}
     if job.status == Status.RELEASED and destination:
         answer["output"] = str(hand_over(job, destination))
     return answer, exit_code(job)
@@ -124,8 +132,9 @@ def finished(job: Job, destination: Path | None) -> tuple[dict[str, Any], Exit]:
 def wait_for(job: Job) -> Job:
     """Wait until a job has ended, is parked or waits for its start, with the running workers or with workers of our own."""
     with workers_running():
-        swept_at = time.monotonic()
+        swept_at, progress = time.monotonic(), Progress()
         while job.status not in FINAL | PARKED and not is_waiting(job):
+            progress.tell(job)
             time.sleep(POLL_SECONDS)
             job.refresh_from_db()
             if time.monotonic() - swept_at > SWEEP_EVERY_SECONDS:

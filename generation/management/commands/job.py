@@ -11,16 +11,17 @@ from django.core.management.base import CommandParser
 from generation.answers import job_answer
 from generation.errors import InvalidRequest
 from generation.management.commands.generate import EXIT_CODES, finished, named_job, require_writable
+from generation.management.told import JobCommand
 from generation.models import Job
 from generation.posters import poster
 from generation.selectors import jobs_of
-from users.commands import Exit, JsonCommand
+from users.commands import Exit
 from users.selectors import studio_by_slug
 
 LISTED = 50
 
 
-class Command(JsonCommand):
+class Command(JobCommand):
     """Look after jobs that `generate` no longer waits for: approved in review, interrupted, or made on the site."""
 
     help = "List a studio's jobs, show one, wait for one and copy its released file, or cut a poster from it."

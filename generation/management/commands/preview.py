@@ -9,10 +9,14 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from generation.management.commands.generate import ACTOR, EXIT_CODES, named_job, pairs, require_writable
+from generation.options import parse_options
 from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
+from generation.previews.scene import is_zoomed
 from generation.previews.services import moments_of, preview, previews_left
 from media.errors import CountersignError
 from users.commands import Exit, JsonCommand
+
+SETTINGS_HELP = "settings to look at; those left out keep their defaults, not the job's"
 
 
 class Command(JsonCommand):
@@ -29,7 +33,7 @@ class Command(JsonCommand):
         """Arguments as scripts rely on them."""
         super().add_arguments(parser)
         parser.add_argument("job", type=uuid.UUID, metavar="JOB")
-        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE")
+        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=SETTINGS_HELP)
         parser.add_argument("--moment", type=int, default=0, metavar="N", help="which of the job's moments, from 0")
         parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
 
@@ -45,6 +49,7 @@ class Command(JsonCommand):
         answer = {
             "job": str(job.pk),
             "output": str(destination),
+            "shows": "the face from near" if is_zoomed(job, parse_options(settings).shape) else "what the clip will show",
             "at_s": picture.row.at_s,
             "moments_s": list(moments_of(job)),
             "watermark_id": picture.row.watermark_id,

@@ -9,11 +9,14 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from generation.management.commands.generate import ACTOR, EXIT_CODES, finished, named_job, pairs, require_writable
+from generation.management.told import JobCommand
 from generation.starting import start_job
-from users.commands import Exit, JsonCommand
+from users.commands import Exit
+
+SETTINGS_HELP = "settings to go on with; any given here replace all that the job was submitted with"
 
 
-class Command(JsonCommand):
+class Command(JobCommand):
     """Start one waiting job."""
 
     help = "Start a job that was submitted with --wait-for-start, with the settings that its previews led to."
@@ -23,8 +26,8 @@ class Command(JsonCommand):
         """Arguments as scripts rely on them."""
         super().add_arguments(parser)
         parser.add_argument("job", type=uuid.UUID, metavar="JOB")
-        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="in place of the job's settings")
-        parser.add_argument("--out", type=Path, metavar="FILE")
+        parser.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help=SETTINGS_HELP)
+        parser.add_argument("--out", type=Path, metavar="FILE", help="where the released clip goes")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Start, wait, copy."""

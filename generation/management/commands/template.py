@@ -15,6 +15,7 @@ from generation.errors import InvalidRequest
 from generation.management.commands.generate import ACTOR, EXIT_CODES, named_job, require_writable
 from generation.models import MotionTemplate
 from media.errors import BadInput
+from settings.keys import motion_public_key
 from users.commands import Exit, JsonCommand
 from users.selectors import studio_by_slug
 
@@ -22,13 +23,13 @@ from users.selectors import studio_by_slug
 class Command(JsonCommand):
     """Motion templates at the command line."""
 
-    help = "Record the performance of a cleared job as a signed motion template, list templates, or take one back."
+    help = "Record a cleared job's performance as a signed motion template, list templates, take one back, print the public key."
     exit_codes = EXIT_CODES
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One action and what it is about."""
         super().add_arguments(parser)
-        parser.add_argument("action", choices=["record", "list", "revoke"])
+        parser.add_argument("action", choices=["record", "list", "revoke", "key"])
         parser.add_argument("template", nargs="?", type=uuid.UUID, help="of `revoke`")
         parser.add_argument("--job", type=uuid.UUID, help="of `record`")
         parser.add_argument("--face", default="driver:1", metavar="FACE", help="of `record`: the performer, driver:1 by default")
@@ -38,7 +39,7 @@ class Command(JsonCommand):
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Do the action."""
-        actions = {"record": _record, "list": _list, "revoke": _revoke}
+        actions = {"record": _record, "list": _list, "revoke": _revoke, "key": _key}
         return actions[options["action"]](options), Exit.DONE
 
 
@@ -52,6 +53,10 @@ def _record(options: dict[str, Any]) -> dict[str, Any]:
     recording = motion_templates.record(job=job, face=options["face"], actor=ACTOR)
     _write_private(options["out"], recording.content)
     return {**motion_templates.answer(recording.template), "output": str(options["out"])}
+
+
+def _key(options: dict[str, Any]) -> dict[str, Any]:
+    return {"public_key": motion_public_key()}
 
 
 def _require_replaceable(destination: Path) -> None:

@@ -32,14 +32,16 @@ class Command(JsonCommand):
         return {"error": problems[0], "results": results}, Exit.BAD_USAGE
 
     def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The results without the figures of every second; the timeline says what holds where."""
-        return {"results": [_brief(entry) for entry in result["results"]]}
+        """The results without the figures of every second; the timeline says what holds where. The summary comes first."""
+        entries = [_brief(entry) for entry in result["results"]]
+        return entries[0] if len(entries) == 1 else {"results": entries}
 
 
 def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:
     signals = entry.get("signals", {})
     brief = {layer: {name: value for name, value in found.items() if name != "seconds"} for layer, found in signals.items()}
-    return {**entry, "signals": brief} if signals else dict(entry)
+    first = {name: entry[name] for name in ("summary", "file") if name in entry}
+    return {**first, **entry, **({"signals": brief} if signals else {})}
 
 
 def _result(path: Path) -> dict[str, Any]:

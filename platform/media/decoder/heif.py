@@ -14,9 +14,10 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 from PIL import Image
 
-from media.decoder.colours import RANGE_FULL, RANGE_UNSPECIFIED, grade_of, is_full_range, matrix_of
+from media.decoder.colours import RANGE_FULL, RANGE_UNSPECIFIED, describe, grade_of, is_full_range, matrix_of
 from media.decoder.filters import TABLE_FILTER, TABLE_FORMAT, FilterGraph
 from media.decoder.heif_boxes import BRANDS, BROKEN, HeifFile, Item, Reader
+from media.decoder.tone import Grade
 from media.errors import BadInput
 
 DECODERS = {b"hvc1": ("hevc", b"hvcC"), b"av01": ("libdav1d", b"av1C")}
@@ -27,6 +28,7 @@ MIRRORS = (Image.Transpose.FLIP_TOP_BOTTOM, Image.Transpose.FLIP_LEFT_RIGHT)
 TURNS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)  # anticlockwise
 EXPORT = "export the image as JPEG or PNG"
 TILES_MAX = 1024
+GRADED = "graded"  # in the `info` of a picture: what was done to its colours
 BLOCK_MAX = 128  # coded pictures are padded to whole blocks
 Bytes = NDArray[np.uint8]
 
@@ -52,14 +54,19 @@ class HeifStill:
     def image(self) -> Image.Image:
         """The primary picture upright, RGB or RGBA, its ICC profile in `info`. Raises BadInput when it cannot be decoded."""
         frame = self._decoded(self._primary)
-        picture = Image.fromarray(_to_rgb(frame)).crop((0, 0, self.width, self.height))
+        profile = next((content[4:] for content in self._colours() if content[:4] in (b"prof", b"rICC")), None)
+        grade = grade_of(frame)
+        if profile and grade is not None and grade.transfer == "sdr":
+            grade = None  # its profile says the same of its primaries, and is applied later: not twice
+        picture = Image.fromarray(_to_rgb(frame, grade)).crop((0, 0, self.width, self.height))
         alpha = self._alpha(picture.size)
         if alpha is not None:
             picture.putalpha(alpha)
         for kind, content in self._primary.properties:
             picture = _transformed(picture, kind, content)
-        profile = next((content[4:] for content in self._colours() if content[:4] in (b"prof", b"rICC")), None)
-        if profile:
+        if grade is not None:
+            picture.info[GRADED] = describe(grade)
+        elif profile:
             picture.info["icc_profile"] = profile
         return picture
 
@@ -71,7 +78,7 @@ class HeifStill:
             kind = (item.first(b"auxC") or b"")[4:].split(b"\0")[0]
             if self._file.primary in item.auxiliary_of and kind in ALPHA:
                 grey = self._decoded(item)
-                return Image.fromarray(_to_rgb(grey)).convert("L").crop((0, 0, *size))
+                return Image.fromarray(_to_rgb(grey, None)).convert("L").crop((0, 0, *size))
         return None
 
     def _decoded(self, item: Item) -> VideoFrame:
@@ -139,9 +146,9 @@ def _samples(frame: VideoFrame, number: int) -> Bytes:
     return np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, :width]
 
 
-def _to_rgb(frame: VideoFrame) -> Bytes:
-    """uint8 (H, W, 3) in the file's own primaries, or in BT.709 when it is HDR or of wide gamut without a profile."""
-    matrix, grade = matrix_of(frame), grade_of(frame)
+def _to_rgb(frame: VideoFrame, grade: Grade | None) -> Bytes:
+    """uint8 (H, W, 3): in BT.709 when there is a grade to bring there, else in the file's own primaries."""
+    matrix = matrix_of(frame)
     source = f"in_color_matrix={matrix}:in_range={'pc' if is_full_range(frame) else 'tv'}:"
     steps = [f"scale={source}{SCALER}", "format=rgb24"]
     if grade is not None:

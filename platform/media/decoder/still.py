@@ -12,13 +12,15 @@ import numpy as np
 from av.error import FFmpegError
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from media.decoder.heif import HeifStill, is_heif
+from media.decoder.colours import HDR_TRANSFERS
+from media.decoder.heif import GRADED, HeifStill, is_heif
 from media.decoder.heif_boxes import BROKEN
 from media.errors import BadInput
 from media.limits import MediaLimits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 MULTI_PICTURE_JPEG = "MPO"  # the JPEG of many phones, with a depth map or thumbnail behind it; opened as JPEG
+CICP = b"\0\0\0\4cICP"  # length and kind of the chunk; primaries and transfer follow
 SIDE_MIN_PX = 64
 NEUTRAL = 128  # grey behind transparent pixels
 DEEP_MODES = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
@@ -69,6 +71,7 @@ def _by_pillow(path: Path, limits: MediaLimits) -> StillPixels:
     with Image.open(path, formats=FORMATS) as image:
         _check_size(image.width, image.height, limits)
         _refuse_animation(image)
+        _refuse_hdr(path, image)
         image.load()
         return _convert(image)
 
@@ -92,8 +95,18 @@ def _refuse_animation(image: Image.Image) -> None:
         raise BadInput(f"the image holds {frames} pictures; upload a still with one, or a video")
 
 
+def _refuse_hdr(path: Path, image: Image.Image) -> None:
+    """Raise BadInput for a PNG whose codes are PQ or HLG (its cICP chunk, ITU-T H.273): Pillow would take them for sRGB."""
+    if image.format != "PNG":
+        return
+    head = path.read_bytes().partition(b"IDAT")[0]  # such a chunk comes before the pixels
+    at = head.find(CICP)
+    if at >= 0 and at + 9 < len(head) and head[at + 9] in HDR_TRANSFERS:
+        raise BadInput("the image is HDR, coded in a way that cannot be read here; export it as SDR, or as HEIC or AVIF")
+
+
 def _convert(image: Image.Image) -> StillPixels:
-    notes: list[str] = []
+    notes: list[str] = [image.info[GRADED]] if GRADED in image.info else []
     profile = image.info.get("icc_profile")
     upright = ImageOps.exif_transpose(image)
     if image.getexif().get(0x0112, 1) != 1:

@@ -196,7 +196,9 @@ class JobOut(serializers.Serializer[Any]):
     frame_rate = serializers.CharField(allow_null=True, help_text="The exact rate, such as 30000/1001.")
     seconds = serializers.FloatField(allow_null=True)
     cast = serializers.ListField(help_text="Who moves whom, {face, driver}, once the faces were looked at.")
-    warnings = serializers.ListField(help_text="What to know of a job that goes on: {code, face, start_s, end_s, message}.")
+    warnings = serializers.ListField(
+        help_text="What to know of a job that goes on: {code, face, message}, and {start_s, end_s} of what concerns a stretch."
+    )
     bridged = serializers.ListField(help_text="The stretches that `warnings` tells of, [start, end] in seconds.")
     waits_for_start = serializers.BooleanField(help_text="It is rendered only once `jobs/{id}/start/` was called.")
     frames_done = serializers.IntegerField()
@@ -311,6 +313,7 @@ class PieceOut(RecordFactsOut):
 class VerdictOut(serializers.Serializer[Any]):
     """The public answer about a file."""
 
+    summary = serializers.CharField(help_text="The answer in a sentence or two; what no longer stands comes first.")
     verdict = serializers.ChoiceField(choices=["confirmed", "recovered", "altered", "transplanted", "foreign", "unknown"])
     record = RecordFactsOut(allow_null=True)
     signals = serializers.DictField(help_text="Per layer: strength (strong, weak or none) and what was found.")

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods, require_safe
 
+from generation.verdict_words import what_ended
 from portal.body_limits import require_small_body
 from portal.examination import examine_upload
 from portal.selectors import record_behind
@@ -45,4 +46,6 @@ def record(request: HttpRequest, watermark_id: str) -> HttpResponse:
     found = record_behind(watermark_id)
     if found is None:
         raise Http404
-    return render(request, "portal/record.html", {**found, "facts": record_facts(found["record"])})
+    return render(
+        request, "portal/record.html", {**found, "facts": record_facts(found["record"]), "ended": what_ended(found["record"])}
+    )

@@ -20,7 +20,7 @@ from portal import outputs
 from portal.acting import Acting, job_or_404, studio_page
 from portal.forms import NewPerformanceForm
 from portal.job_view import JobView, view_of
-from portal.selectors import consents_of_job, people_of
+from portal.selectors import consents_of_job, names_of_jobs, people_of
 from portal.views.trial import TRIAL_READY, trial_context
 from users.permissions import Permission
 
@@ -33,7 +33,9 @@ Context = dict[str, object]
 def jobs(request: HttpRequest, acting: Acting) -> HttpResponse:
     """The studio's jobs, newest first."""
     page = Paginator(jobs_of(acting.studio), settings.REQUEST_LIMITS.page_size).get_page(request.GET.get("page"))
-    rows = [view_of(job) for job in page.object_list]
+    shown = list(page.object_list)
+    names = names_of_jobs(shown)
+    rows = [view_of(job, names[job.pk]) for job in shown]
     return render(request, "portal/studio.html", {"acting": acting, "page": page, "rows": rows})
 
 

@@ -13,6 +13,8 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generation.errors import InvalidRequest
 from generation.models import Job
+from generation.options import parse_options
+from generation.previews.scene import is_zoomed
 from generation.previews.services import is_previewable, moments_of, preview, previews_left
 from generation.starting import make_again, start_job
 from portal.acting import Acting, job_or_404, studio_page
@@ -55,13 +57,15 @@ def preview_still(request: HttpRequest, acting: Acting, job_id: uuid.UUID) -> Ht
     """A preview with the settings sent. A browser without scripts gets the picture itself."""
     job: Job = job_or_404(acting, job_id)
     form = _valid(request)
-    picture = preview(job=job, options=form.options(), moment=form.cleaned_data["moment"], actor=acting.actor)
+    options = form.options()
+    picture = preview(job=job, options=options, moment=form.cleaned_data["moment"], actor=acting.actor)
     private = {"Cache-Control": "private, no-store"}
     if request.headers.get("HX-Request") != "true":
         return HttpResponse(picture.png, content_type="image/png", headers=private)
     # inside the page, because the content security policy allows pictures of this site's addresses only
     encoded = base64.b64encode(picture.png).decode()
-    context = {"png": encoded, "at_s": picture.row.at_s, "left": previews_left(acting.studio)}
+    zoomed = is_zoomed(job, parse_options(options).shape)
+    context = {"png": encoded, "at_s": picture.row.at_s, "left": previews_left(acting.studio), "zoomed": zoomed}
     return HttpResponse(render_to_string("portal/fragments/still.html", context, request), headers=private)
 
 

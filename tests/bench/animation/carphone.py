@@ -37,7 +37,8 @@ def figures(output: metrics.Frames, measured: metrics.Floats, clip: clips.Clip, 
     """All figures of one output against the clip, by the landmarks of one tracker."""
     fidelity = asdict(metrics.face_fidelity(output, clip.frames, truth, clips.person(clip)))
     error = float(np.nanmean(metrics.landmark_error_percent(measured, truth)))
-    return fidelity | {"landmark_error_percent": error} | metrics.performance_correlations(measured, truth)
+    fidelity |= {"landmark_error_percent": error} | metrics.performance_correlations(measured, truth)
+    return fidelity | metrics.subtle_transfer(measured, truth)
 
 
 def own_landmarks(name: str, frames: metrics.Frames, like: clips.Clip) -> metrics.Floats:

@@ -22,6 +22,8 @@ Frames = NDArray[np.uint8]
 FACE_POINTS = 468  # the last ten belong to the irises
 RIGHT_EYE, LEFT_EYE = (33, 133), (362, 263)  # corners of the subject's eyes
 INNER_LIPS = (13, 14)
+MOUTH_CORNERS = (61, 291)
+IRISES = (468, 473)
 FOREHEAD, CHIN = 10, 152
 # lid points above and below the middle of each eye, and its corners
 LIDS = ((((159, 145), (158, 153), (160, 144)), RIGHT_EYE), (((386, 374), (385, 380), (387, 373)), LEFT_EYE))
@@ -62,6 +64,27 @@ def _aperture(landmarks: Floats, pairs: tuple[tuple[int, int], ...], corners: tu
 def _size(landmarks: Floats) -> Floats:
     """(T,): distance between the middles of the eyes in space."""
     return np.linalg.norm(landmarks[:, list(RIGHT_EYE)].mean(axis=1) - landmarks[:, list(LEFT_EYE)].mean(axis=1), axis=1)
+
+
+def gaze(landmarks: Floats) -> Floats:
+    """(T, 2, 2): where the iris of each eye sits from the middle of the eye's corners, across and down, in widths of the eye."""
+    offsets = []
+    for iris, eye in zip(IRISES, (RIGHT_EYE, LEFT_EYE), strict=True):
+        corners = landmarks[:, list(eye), :2]  # the picture's left corner first
+        across = corners[:, 1] - corners[:, 0]
+        down = np.stack([-across[:, 1], across[:, 0]], axis=1)
+        away = landmarks[:, iris, :2] - corners.mean(axis=1)
+        along = [(away * axis).sum(axis=1) / (across**2).sum(axis=1) for axis in (across, down)]
+        offsets.append(np.stack(along, axis=1))
+    return np.stack(offsets, axis=1)
+
+
+def corner_height(landmarks: Floats) -> Floats:
+    """(T,): height of the corners of the mouth over the middle of the lips, along the face, over the distance of the eyes."""
+    across = landmarks[:, LEFT_EYE[0], :2] - landmarks[:, RIGHT_EYE[1], :2]
+    down = np.stack([-across[:, 1], across[:, 0]], axis=1) / np.linalg.norm(across, axis=1)[:, None]
+    rise = landmarks[:, list(INNER_LIPS), :2].mean(axis=1) - landmarks[:, list(MOUTH_CORNERS), :2].mean(axis=1)
+    return (rise * down).sum(axis=1) / _size(landmarks)
 
 
 def middle_frame(landmarks: Floats, among: NDArray[np.bool_]) -> int:
@@ -110,6 +133,14 @@ def correlation(measured: Floats, expected: Floats) -> float:
     return float(np.corrcoef(measured[both], expected[both])[0, 1])
 
 
+def gain(measured: Floats, expected: Floats) -> float:
+    """Slope of the straight line through one series over another: 1 where a movement comes over at full size."""
+    both = np.isfinite(measured) & np.isfinite(expected)
+    if both.sum() < MIN_PAIRS or np.std(expected[both]) == 0:
+        return float("nan")
+    return float(np.polyfit(expected[both], measured[both], 1)[0])
+
+
 def performance_correlations(output: Floats, driver: Floats) -> dict[str, float]:
     """How well a performance came over: correlations of mouth and eye opening, yaw, pitch and roll."""
     both = np.isfinite(output[:, 0, 0]) & np.isfinite(driver[:, 0, 0])
@@ -126,10 +157,24 @@ def performance_correlations(output: Floats, driver: Floats) -> dict[str, float]
     return figures
 
 
+def subtle_movements(landmarks: Floats) -> dict[str, Floats]:
+    """Gaze across and down, both eyes averaged, and the height of the mouth's corners: one series each."""
+    looking = gaze(landmarks).mean(axis=1)
+    return {"gaze": looking[:, 0], "gaze_down": looking[:, 1], "corners": corner_height(landmarks)}
+
+
+def subtle_transfer(output: Floats, driver: Floats) -> dict[str, float]:
+    """Correlation and gain of the subtle movements, the latter as NAME_gain."""
+    given, made = subtle_movements(driver), subtle_movements(output)
+    figures = {name: correlation(made[name], given[name]) for name in given}
+    return figures | {f"{name}_gain": gain(made[name], given[name]) for name in given}
+
+
 def ranges(landmarks: Floats) -> dict[str, float]:
-    """5th to 95th percentile of mouth and eye opening, and of each angle in degrees: a correlation needs some movement."""
+    """5th to 95th percentile of every movement, angles in degrees: a correlation needs some movement."""
     angles = head_angles(landmarks)
     values = {"mouth": mouth_opening(landmarks), "eyes": eye_opening(landmarks)}
+    values |= subtle_movements(landmarks)
     values |= {name: angles[:, axis] for axis, name in enumerate(("yaw", "pitch", "roll"))}
     return {name: float(np.diff(np.nanpercentile(value, [5, 95]))[0]) for name, value in values.items()}
 

@@ -9,7 +9,8 @@ OUT gets PORTRAIT__DRIVER.png (driver over output at twelve telling moments), ..
 
 Columns: correlation of the output's mouth, eyes, yaw, pitch and roll with the driver's, by MediaPipe 0.10.21 where it is at
 hand (COUNTERSIGN_MEDIAPIPE_PYTHON), else by our own tracker; a figure in brackets means that the driver hardly moved in that
-way.
+way. Gaze is the place of the irises across the eyes, smile the height of the mouth's corners over the middle of the lips, each
+with its gain, 1 where the movement comes over at full size; the JSON also has the gaze down.
 found: frames of the output in which a face is found. still/driver: mean distance of dlib's embedding to the still's and to the
 driver's; nearer: frames nearer to the driver. flick: flicker of the output's surroundings, of its whole, and of the driver's.
 ms: CPU per frame. The last line is JSON. Driver tracks are kept in COUNTERSIGN_BENCH_CACHE (default: a temporary folder).
@@ -33,9 +34,11 @@ from tests.bench.animation import acting, clips, identity, metrics, reference, r
 
 FRAMES = 75
 MOVEMENTS = ("mouth", "eyes", "yaw", "pitch", "roll")
+SUBTLE = ("gaze", "gaze_down", "corners")
 # A driver that moves less than this (5th to 95th percentile) gives a correlation of noise: shown, but not counted. Measured on
 # heads that were kept still, an expression alone moves the measured angles by up to 4.4, 3.2 and 1 degrees; so twice that.
 ENOUGH = {"mouth": 0.04, "eyes": 0.06, "yaw": 9.0, "pitch": 6.0, "roll": 2.0}
+ENOUGH |= {"gaze": 0.12, "gaze_down": 0.06, "corners": 0.05}  # of the eye's width, and of the distance of the eyes
 Row = dict[str, object]
 
 
@@ -64,8 +67,8 @@ def measure_pair(
     moved = metrics.ranges(driven)
     row: Row = {"portrait": portrait.stem, "driver": clip.name, "frames": len(act.frames)}
     row |= {"found": float(np.isfinite(made[:, 0, 0]).mean())}
-    row |= metrics.performance_correlations(made, driven)
-    row |= {"weak": [name for name in MOVEMENTS if moved[name] < ENOUGH[name]]}
+    row |= metrics.performance_correlations(made, driven) | metrics.subtle_transfer(made, driven)
+    row |= {"weak": [name for name in (*MOVEMENTS, *SUBTLE) if moved[name] < ENOUGH[name]]}
     row |= identity.distances(still.numpy(), act.frames, made, clip.frames, driven)
     row |= {
         "backdrop_flicker": metrics.backdrop_flicker(act.frames, made),
@@ -102,19 +105,22 @@ def summary(rows: Sequence[Row]) -> dict[str, float]:
     """Medians and means over the pairs that worked, as the acceptance list asks for them."""
     worked = [row for row in rows if "error" not in row]
     figures = {}
-    for name in MOVEMENTS:
-        values = [float(row[name]) for row in worked if name not in row["weak"]]  # type: ignore[operator, arg-type]
-        figures[f"{name}_median"] = float(np.nanmedian(values)) if values else float("nan")
+    for name in (*MOVEMENTS, *SUBTLE):
+        moving = [row for row in worked if name not in row["weak"]]  # type: ignore[operator]
+        for figure in (name, f"{name}_gain") if name in SUBTLE else (name,):
+            values = [float(row[figure]) for row in moving]  # type: ignore[arg-type]
+            figures[f"{figure}_median"] = float(np.nanmedian(values)) if values else float("nan")
     distances = [float(row["to_still"]) for row in worked]  # type: ignore[arg-type]
     figures["to_still_mean"] = float(np.nanmean(distances)) if distances else float("nan")
     figures["nearer_to_driver_pairs"] = sum(float(row["nearer"]) > 0 for row in worked)  # type: ignore[arg-type]
-    figures["frame_ms_mean"] = float(np.mean([row["frame_ms"] for row in worked])) if worked else float("nan")  # type: ignore[arg-type]
+    figures["frame_ms_mean"] = float(np.mean([row["frame_ms"] for row in worked])) if worked else float("nan")
     figures["pairs"], figures["refused"] = len(worked), len(rows) - len(worked)
     return figures
 
 
 HEADER = (
     f"{'portrait':14}{'driver':18}{'found':>6}" + "".join(f"{name:>8}" for name in MOVEMENTS)
+    + f"{'gaze: r':>8}{'gain':>6}{'smile: r':>9}{'gain':>6}"
     + f"{'still':>7}{'driver':>8}{'nearer':>7}{'flick: back':>12}{'all':>6}{'driver':>7}{'ms':>6}"
 )  # fmt: skip
 
@@ -127,6 +133,7 @@ def line(row: Row) -> str:
     cells = [f"({row[n]:.2f})".rjust(8) if n in weak else f"{row[n]:8.3f}" for n in MOVEMENTS]  # type: ignore[operator]
     return (
         f"{row['portrait']:14}{row['driver']:18}{row['found']:6.0%}{''.join(cells)}"
+        f"{row['gaze']:8.2f}{row['gaze_gain']:6.2f}{row['corners']:9.2f}{row['corners_gain']:6.2f}"
         f"{row['to_still']:7.3f}{row['to_driver']:8.3f}{row['nearer']:7.0%}"
         f"{row['backdrop_flicker']:12.2f}{row['flicker']:6.2f}{row['driver_flicker']:7.2f}{row['frame_ms']:6.0f}"
     )

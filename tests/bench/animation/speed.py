@@ -92,14 +92,14 @@ def driving(path: Path, frames: int) -> Iterator[FrameBatch]:
     return islice(endless(path), frames // BATCH)
 
 
-def followed(frames: Iterable[FrameBatch]) -> FaceTrack:
-    """The largest face of each frame."""
-    landmarks, presence = [], []
+def followed(frames: Iterable[FrameBatch], count: int) -> FaceTrack:
+    """The largest face of each of `count` frames. The track is written in place, as RENDER reads it: once in memory."""
+    landmarks, presence = torch.full((count, 478, 3), torch.nan), torch.zeros(count)
     for tracked in FaceTracker("cpu").track(frames):
         face = max(tracked.faces, key=lambda face: face.presence, default=None)
-        landmarks.append(torch.full((478, 3), torch.nan) if face is None else face.landmarks)
-        presence.append(0.0 if face is None else face.presence)
-    return FaceTrack(torch.stack(landmarks), torch.tensor(presence), clips.carphone_rate(), SIZE, SIZE)
+        if face is not None:
+            landmarks[tracked.index], presence[tracked.index] = face.landmarks, face.presence
+    return FaceTrack(landmarks, presence, clips.carphone_rate(), SIZE, SIZE)
 
 
 def portrait(path: Path | None) -> torch.Tensor:
@@ -160,7 +160,7 @@ def stages(studio: Studio, path: Path, frames: int, folder: Path) -> tuple[dict[
     tracks: list[FaceTrack] = []
     costs = {
         "read": timed(lambda: kept.update(read=list(driving(path, frames))), frames),
-        "track": timed(lambda: tracks.append(followed(kept["read"])), frames),
+        "track": timed(lambda: tracks.append(followed(kept["read"], frames)), frames),
         "animate": timed(lambda: kept.update(animate=list(studio.animated(tracks[0]))), frames),
         "watermark": timed(lambda: kept.update(watermark=list(marked(kept["animate"]))), frames),
         "encode": timed(lambda: encode(kept["watermark"], folder), frames),
@@ -171,7 +171,7 @@ def stages(studio: Studio, path: Path, frames: int, folder: Path) -> tuple[dict[
 def whole(studio: Studio, path: Path, frames: int, folder: Path) -> tuple[Cost, Cost]:
     """CLEAR's and RENDER's share of one job, in the overlapped way."""
     tracks: list[FaceTrack] = []
-    clear = timed(lambda: tracks.append(followed(prefetch(driving(path, frames)))), frames)
+    clear = timed(lambda: tracks.append(followed(prefetch(driving(path, frames)), frames)), frames)
     render = timed(lambda: encode(marked(prefetch(studio.animated(tracks[0]))), folder), frames)
     return clear, render
 

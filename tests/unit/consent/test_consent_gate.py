@@ -17,9 +17,10 @@ from django.utils import timezone
 from consent import gate, services
 from consent.errors import FaceEngineError, TemplateDestroyed
 from consent.faces.observed import CountedBy, ObservedFace
-from consent.models import Consent, PersonKey
+from consent.models import Consent, Person, PersonKey
 from consent.policy import Assurance, Reason, Role, Verdict
 from users.models import Studio
+from users.services import create_studio
 
 INPUTS = {"portrait": "a" * 64, "driver": "b" * 64}
 Make = Callable[..., Consent]
@@ -168,11 +169,11 @@ def test_blurred_views_of_somebody_else_contradict_what_the_sharp_ones_say(
     frames: int, says: list[str], ask: Ask, pair: dict[str, UUID]
 ) -> None:
     between = np.array([*[(3.0, 0.5)] * 9, *[(4.0, 0.0)] * frames, *[(3.0, 0.5)] * 9])
-    assert codes(ask(pair, FACES[0], replace(FACES[1], blurred=between))) == says
+    assert codes(ask(pair, FACES[0], replace(FACES[1], unclear=between))) == says
 
 
 def test_blurred_views_vouch_for_nobody(ask: Ask, pair: dict[str, UUID]) -> None:
-    only_blurred = replace(seen("driver:1", note="too blurred"), blurred=np.array([(3.0, 0.0)] * 9))
+    only_blurred = replace(seen("driver:1", note="too blurred"), unclear=np.array([(3.0, 0.0)] * 9))
     assert codes(ask(pair, FACES[0], only_blurred)) == ["unmatchable"]
 
 
@@ -316,7 +317,7 @@ def test_a_rendered_face_that_cannot_be_matched_is_left_to_a_person(stored: dict
 
 
 @pytest.mark.parametrize(
-    "facts", [{"blind_s": 1.1}, {"blurred": np.array([(4.0, 0.0)])}], ids=["a second without a look", "a blurred frame"]
+    "facts", [{"blind_s": 1.1}, {"unclear": np.array([(4.0, 0.0)])}], ids=["a second without a look", "a blurred frame"]
 )
 def test_a_rendered_stretch_that_shows_nobody_for_sure_is_left_to_a_person(
     facts: dict[str, Any], stored: dict[str, Any], flat: FlatEngine
@@ -326,7 +327,7 @@ def test_a_rendered_stretch_that_shows_nobody_for_sure_is_left_to_a_person(
 
 
 def test_a_rendered_face_that_is_somebody_else_while_blurred_is_refused(stored: dict[str, Any], flat: FlatEngine) -> None:
-    shown = seen("rendered:1", (0.1, 0.0), blurred=np.array([(0.1, 0.0), *[(4.0, 0.0)] * 3]))
+    shown = seen("rendered:1", (0.1, 0.0), unclear=np.array([(0.1, 0.0), *[(4.0, 0.0)] * 3]))
     with pytest.raises(gate.ConsentRefused):
         gate.require_same_faces(decision_snapshot=stored, observed=[shown], engine=flat)
 
@@ -412,6 +413,68 @@ def test_a_person_of_another_studio_is_not_recognised(
     make_consent((8.0, 8.1), of=other_studio)
     (reason,) = ask(pair, *FACES, seen("driver:2", (8.0, 8.0))).decision.reasons
     assert "without a named consent" in reason.message
+
+
+# --- faces that come close to somebody ---
+
+
+NEAR_HER = (0.0, 0.5)
+
+
+def test_an_unnamed_face_that_comes_close_to_one_person_is_told_whom_and_how_to_be_sure(
+    ask: Ask, pair: dict[str, UUID], make_consent: Make
+) -> None:
+    consent_id = pair.pop("portrait:1")
+    farther = make_consent((0.54, 0.5)).person
+    farther.display_name = "Eve"
+    farther.save()
+    assessment = ask(pair, seen("portrait:1", NEAR_HER), FACES[1])
+    (reason,) = assessment.decision.reasons
+    assert (assessment.outcome, reason.code) == (Verdict.REFUSE, "unnamed")
+    assert "resembles Ada closely but not surely" in reason.message
+    assert "more photos, from several angles" in reason.message
+    assert str(consent_id) in reason.message
+    assert "Eve" not in reason.message
+
+
+def test_the_person_named_by_a_likeness_may_then_be_named_for_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:
+    assessment = ask(pair, seen("portrait:1", NEAR_HER), FACES[1])
+    assert (assessment.outcome, codes(assessment)) == (Verdict.REVIEW, ["ambiguous"])
+    assert "more photos" in assessment.decision.reasons[0].message
+
+
+def _withdrawn(consent: Consent) -> None:
+    services.withdraw_consent(consent_id=consent.id, actor="system:test")
+
+
+def _for_another_purpose(consent: Consent) -> None:
+    Consent.objects.filter(id=consent.id).update(purposes=["news"])
+
+
+def _of_another_studio(consent: Consent) -> None:
+    other = create_studio(slug="elsewhere", name="Elsewhere")
+    Person.objects.filter(id=consent.person_id).update(studio=other)
+    Consent.objects.filter(id=consent.id).update(studio=other)
+
+
+@pytest.mark.parametrize("change", [_withdrawn, _for_another_purpose, _of_another_studio])
+def test_nobody_is_named_by_a_likeness_whose_consent_does_not_permit_this_job(
+    ask: Ask, pair: dict[str, UUID], change: Callable[[Consent], None]
+) -> None:
+    change(Consent.objects.get(id=pair.pop("portrait:1")))
+    (reason,) = ask(pair, seen("portrait:1", NEAR_HER), FACES[1]).decision.reasons
+    assert "Ada" not in reason.message
+    assert "without a named consent" in reason.message
+
+
+def test_a_stranger_is_likened_to_nobody(ask: Ask, pair: dict[str, UUID]) -> None:
+    (reason,) = ask(pair, *FACES, seen("driver:2", (0.0, 0.6))).decision.reasons
+    assert "resembles" not in reason.message
+
+
+def test_a_quarter_of_a_second_that_blur_hides_goes_to_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:
+    assert ask(pair, FACES[0], replace(FACES[1], soft_s=0.25)).outcome is Verdict.ALLOW
+    assert codes(ask(pair, FACES[0], replace(FACES[1], soft_s=0.26))) == ["ambiguous"]
 
 
 def test_many_short_moments_in_which_nobody_could_look_go_to_a_moderator(ask: Ask, pair: dict[str, UUID]) -> None:

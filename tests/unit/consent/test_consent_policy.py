@@ -179,6 +179,16 @@ def test_a_recorded_performer_is_covered_like_a_filmed_one() -> None:
         ({"consent": consent(valid_until=NOW)}, Outcome.EXPIRED, "has expired"),
         ({"consent": consent(role=Role.DEPICTED)}, Outcome.OUT_OF_SCOPE, "role depicted"),
         ({"consent": None, "band": None, "named": False}, Outcome.UNNAMED, "without a named consent"),
+        (
+            {
+                "consent": None,
+                "named": False,
+                "note": "motion template 7 of May",
+                "origin": consent(state=State.WITHDRAWN),
+            },
+            Outcome.TEMPLATE_ENDED,
+            "motion template 7 of May, which cannot be used: the consent it was recorded under is withdrawn",
+        ),
     ],
 )
 def test_a_recording_counts_only_under_consents_that_stand(changed: dict[str, object], outcome: Outcome, said: str) -> None:

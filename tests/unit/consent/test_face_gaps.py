@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from consent.faces.engine import FaceEngine
 from consent.faces.finding import ThoroughFinder
 from consent.faces.observed import Side
+from consent.faces.quality import Quality
 from consent.faces.survey import survey_driver
 from consent.faces.tracks import GLIMPSE_FRAMES, Group, Piece, arrays_of, face_of, join
 
@@ -141,3 +142,19 @@ def test_faces_are_named_after_the_file_they_were_seen_in(
         ("portrait:1", Side.PORTRAIT),
     ]
     assert list(second.tracks) == ["driver2:1"]
+
+
+@pytest.mark.parametrize(
+    ("view", "contradicts"),
+    [
+        (Quality(60.0, 80.0, 0.3), False),  # it is matched, nothing is left to say
+        (Quality(60.0, 4.0, 0.3), True),
+        (Quality(60.0, 80.0, 0.75), True),
+        (Quality(60.0, 0.5, 0.3), False),  # a fade: unlike its own person too
+        (Quality(60.0, 80.0, 0.95), False),  # a profile
+        (Quality(60.0, 4.0, 0.75), False),  # both at once
+        (Quality(15.0, 80.0, 0.75), False),
+    ],
+)
+def test_a_view_too_blurred_or_too_far_turned_to_vouch_can_still_show_somebody_else(view: Quality, contradicts: bool) -> None:
+    assert view.may_contradict is contradicts

@@ -16,10 +16,12 @@ from django.test import Client
 from audit.commands import plain_lines
 from consent.gate import ConsentRefused
 from consent.policy import Decision, Verdict
+from generation.management import told
 from generation.management.commands import generate, verify
 from generation.models import Asset, Job
 from generation.selectors import OutputUnavailable
 from generation.stages import intake
+from generation.verdict_words import headline
 from media.errors import BadInput
 from users.models import Studio
 
@@ -115,9 +117,41 @@ def test_people_are_not_shown_the_figures_of_every_second(
     monkeypatch.setattr(verify, "verify_file", lambda path: {"verdict": "recovered", "record": None, "signals": signals})
     assert run("verify", str(file)) == 0
     shown = capsys.readouterr().out
-    assert f"  - file: {file}\n    verdict: recovered\n    record: -\n" in shown
+    assert f"file: {file}\nverdict: recovered\nrecord: -\n" in shown
     assert "agreement: strong" in shown
     assert "12.5" not in shown
+
+
+def test_the_first_line_says_that_a_clip_was_withdrawn_and_the_verdict_stays(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.mp4"
+    file.touch()
+    record = {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
+    answer = {"summary": headline("confirmed", record), "verdict": "confirmed", "record": record, "signals": {}}
+    monkeypatch.setattr(verify, "verify_file", lambda path: answer)
+    assert run("verify", str(file)) == 0
+    first, second, third, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("summary: Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC.")
+    assert (second, third) == (f"file: {file}", "verdict: confirmed")
+    assert run("verify", str(file), "--json") == 0
+    assert list(said(capsys)["results"][0])[:3] == ["file", "summary", "verdict"]
+
+
+@pytest.mark.parametrize(
+    ("state", "availability", "begins"),
+    [
+        ("active", "released", "This file came from here"),
+        ("active", "withdrawn", "Withdrawn. This file"),
+        ("expired", "released", "Consent expired on 22 Nov 2026, 15:00 UTC. This file"),
+        ("ended", "withdrawn", "Withdrawn: consent ended on"),
+    ],
+)
+def test_what_ended_comes_before_where_a_file_is_from(state: str, availability: str, begins: str) -> None:
+    record = {"consent": {"state": state, "since": "2026-11-22T15:00:00+00:00"}, "availability": availability}
+    assert headline("confirmed", record).startswith(begins)
+    assert headline("unknown", None) == "Nothing of ours was found."
+    assert "previews" in headline("altered", {**record, "availability": "never_released"}, ["preview_only"])
 
 
 def test_verify_exits_64_when_no_file_could_be_examined(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -268,6 +302,66 @@ def test_review_and_revoke_name_what_they_do_not_know(run: Run, capsys: pytest.C
     assert run("review", "approve", unknown, "--json") == 64
     assert "review list" in said(capsys)["error"]["message"]
     assert run("revoke", unknown, "--json") == 64
+
+
+def test_a_refusal_is_one_block_at_the_end_with_each_reason_and_nothing_empty(
+    run: Run, studio: Studio, files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(job: Job) -> Job:
+        job.status = "refused"
+        job.reasons = [
+            {"code": "unnamed", "message": f"{face} is unknown. Ask.", "face": face} for face in ("driver:1", "driver:2")
+        ]
+        return job
+
+    monkeypatch.setattr(generate, "wait_for", refused)
+    assert run("generate", "--studio", studio.slug, *files) == 2
+    shown = capsys.readouterr()
+    assert shown.err.strip().splitlines() == [
+        "REFUSED: a rule said no. No clip was made.",
+        "  driver:1 is unknown. Ask.",
+        "  driver:2 is unknown. Ask.",
+    ]
+    assert "status: refused" in shown.out
+    assert ": -" not in shown.out
+    assert run("generate", "--studio", studio.slug, *files, "--json") == 2
+    shown = capsys.readouterr()
+    assert [reason["face"] for reason in json.loads(shown.out.splitlines()[-1])["reasons"]] == ["driver:1", "driver:2"]
+    assert shown.err.strip().startswith("REFUSED")
+
+
+def test_a_job_that_waits_says_what_to_type_and_that_no_file_was_written(
+    run: Run,
+    studio: Studio,
+    files: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def cleared(job: Job) -> Job:
+        Job.objects.update(status="cleared")
+        job.refresh_from_db()
+        return job
+
+    monkeypatch.setattr(generate, "wait_for", cleared)
+    assert (
+        run("generate", "--studio", studio.slug, *files, "--wait-for-start", "--out", str(tmp_path / "clip.mp4"), "--json") == 0
+    )
+    step = said(capsys)["next"]
+    assert f"manage start {Job.objects.get().pk} --out clip.mp4" in step
+    assert "--out is written then, not now" in step
+
+
+def test_progress_is_told_to_people_only_and_each_step_once(
+    db: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for watched in (True, False):
+        monkeypatch.setattr(told.sys.stderr, "isatty", lambda watched=watched: watched, raising=False)
+        progress = told.Progress()
+        for status in ("submitted", "submitted", "rendering", "rendering", "released"):
+            progress.tell(Job(status=status, frames_total=24))
+        lines = ["Looking at every face ...", "Rendering 24 frames ..."] if watched else []
+        assert capsys.readouterr().err.splitlines() == lines
 
 
 def test_people_read_words_instead_of_python() -> None:

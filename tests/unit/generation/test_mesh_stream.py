@@ -117,16 +117,29 @@ def test_a_face_of_a_few_pixels_is_refused_with_its_size() -> None:
         engine().prepare(Still(portrait()[::2, ::2].contiguous()))
 
 
+class Seen:
+    """An analyser that finds one face, with these landmarks."""
+
+    def __init__(self, landmarks: torch.Tensor) -> None:
+        self._landmarks = landmarks
+
+    def faces(self, rgb: torch.Tensor) -> list[animator.FoundFace]:
+        return [animator.FoundFace(face().box, self._landmarks)]
+
+    def alpha(self, rgb: torch.Tensor) -> torch.Tensor:
+        return torch.ones(rgb.shape[:2])
+
+
 def test_a_face_in_profile_is_refused() -> None:
-    class Profile:
-        def faces(self, rgb: torch.Tensor) -> list[animator.FoundFace]:
-            return [animator.FoundFace(face().box, turned(portrait_landmarks(), 75))]
-
-        def alpha(self, rgb: torch.Tensor) -> torch.Tensor:
-            return torch.ones(rgb.shape[:2])
-
     with pytest.raises(UnusableSource, match=r"turned \d+ degrees.*both eyes"):
-        animator.MeshAnimator(Profile()).prepare(Still(portrait()))
+        animator.MeshAnimator(Seen(turned(portrait_landmarks(), 75))).prepare(Still(portrait()))
+
+
+def test_a_face_whose_eye_is_cut_off_by_the_edge_is_refused() -> None:
+    landmarks = portrait_landmarks()
+    edge = int(landmarks[[33, 133], 0].max()) + 8  # the columns right of one eye
+    with pytest.raises(UnusableSource, match="outside the picture"):
+        animator.MeshAnimator(Seen(landmarks - torch.tensor([edge, 0, 0]))).prepare(Still(portrait()[:, edge:].contiguous()))
 
 
 def test_a_box_without_a_face_is_refused() -> None:

@@ -50,7 +50,7 @@ CONTENT = write_motion(motion(), KEY)
 
 
 def read(content: bytes, frames_max: int = 100) -> Motion:
-    return read_motion(content, KEY.public_key(), frames_max=frames_max)
+    return read_motion(content, [KEY.public_key()], frames_max=frames_max)
 
 
 def header_of(content: bytes) -> dict[str, Any]:

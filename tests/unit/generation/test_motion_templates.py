@@ -15,6 +15,7 @@ import pytest
 import torch
 from casting_material import codes, run, stand_in, submit, upload
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
 from django.db import connections
 from django.utils import timezone
@@ -38,10 +39,12 @@ from generation.motion_templates import Recording
 from generation.stages import seal
 from generation.states import Stage, Status
 from provenance.credentials.sign import SealedFile
-from settings.keys import motion_signing_key
+from settings import keys
+from settings.keys import motion_public_keys, motion_signing_key
 from users.models import Studio
 
 Apply = Callable[..., Job]
+THEIRS = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
 
 
 @pytest.fixture(autouse=True)
@@ -130,8 +133,7 @@ def of_the_same_person(consent: Consent, **changes: Any) -> Consent:
 
 
 def test_a_template_holds_the_cleared_track_and_names_nobody(recording: Recording, his: Consent, cleared: Job) -> None:
-    key = Ed25519PrivateKey.from_private_bytes(motion_signing_key()).public_key()
-    motion = read_motion(recording.content, key, frames_max=100)
+    motion = read_motion(recording.content, motion_public_keys(), frames_max=100)
     kept = load_file(storage.resolve(cleared.render_facts["motion_path"]))
     assert np.array_equal(motion.landmarks, kept["driver:1.landmarks"].numpy())
     assert (motion.facts.person, motion.facts.consent) == (his.person_id, his.pk)
@@ -322,8 +324,11 @@ def test_a_recording_made_on_an_operators_word_does_not_serve_what_needs_the_per
 def test_a_revoked_template_is_refused_before_and_during_a_job(recording: Recording, apply: Apply) -> None:
     running = apply(recording.content, before=Stage.RENDER)
     motion_templates.revoke(template=recording.template, reason="worn out", actor="system:test")
-    assert codes(apply(recording.content)) == [("template_revoked", None)]
+    refused = apply(recording.content)
+    assert codes(refused) == [("template_revoked", None)]
+    assert str(recording.template.pk) in refused.reasons[0]["message"]
     stopped = run(running)
+    assert str(recording.template.pk) in stopped.reasons[0]["message"]
     assert (stopped.status, codes(stopped)) == (Status.CANCELLED, [("template_revoked", None)])
 
 
@@ -398,11 +403,42 @@ def test_a_template_of_another_studio_is_refused(recording: Recording, apply: Ap
 
 
 def test_a_file_that_our_key_signed_but_nobody_recorded_is_refused(recording: Recording, apply: Apply) -> None:
-    key = Ed25519PrivateKey.from_private_bytes(motion_signing_key())
-    motion = read_motion(recording.content, key.public_key(), frames_max=100)
+    key = motion_signing_key()
+    motion = read_motion(recording.content, [key.public_key()], frames_max=100)
     motion.landmarks[0] += 1
     job = apply(write_motion(motion, key))
     assert (job.status, codes(job)) == (Status.REFUSED, [("template_unknown", None)])
+
+
+# ---- the keys
+
+
+def public(*keys: Ed25519PrivateKey) -> tuple[bytes, ...]:
+    return tuple(key.public_key().public_bytes_raw() for key in keys)
+
+
+def test_who_reads_templates_needs_no_private_key(
+    recording: Recording, apply: Apply, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MOTION_PUBLIC_KEYS = public(motion_signing_key())
+    monkeypatch.setattr(motion_templates, "motion_signing_key", lambda: pytest.fail("it asked for the private key"))
+    monkeypatch.setattr(keys, "motion_signing_key", lambda: pytest.fail("it asked for the private key"))
+    assert apply(recording.content, before=Stage.RENDER).status == Status.CLEARED
+
+
+def test_templates_of_the_key_before_count_while_it_is_listed(recording: Recording, apply: Apply, settings: Settings) -> None:
+    settings.MOTION_PUBLIC_KEYS = public(THEIRS, motion_signing_key())
+    assert apply(recording.content, before=Stage.RENDER).status == Status.CLEARED
+    settings.MOTION_PUBLIC_KEYS = public(THEIRS)
+    job = apply(recording.content)
+    assert (job.status, codes(job)) == (Status.FAILED, [("bad_input", None)])
+
+
+def test_nothing_is_signed_by_a_key_that_no_reader_knows(cleared: Job, settings: Settings) -> None:
+    settings.MOTION_PUBLIC_KEYS = public(THEIRS)
+    with pytest.raises(ImproperlyConfigured, match="template key"):
+        motion_templates.record(job=cleared, face="driver:1", actor="system:test")
+    assert not MotionTemplate.objects.exists()
 
 
 # ---- bad input
@@ -410,9 +446,7 @@ def test_a_file_that_our_key_signed_but_nobody_recorded_is_refused(recording: Re
 
 def forged(content: bytes) -> bytes:
     """The same words and numbers, signed by somebody else, who also got their digest into the database."""
-    ours = Ed25519PrivateKey.from_private_bytes(motion_signing_key())
-    theirs = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
-    return write_motion(read_motion(content, ours.public_key(), frames_max=100), theirs)
+    return write_motion(read_motion(content, motion_public_keys(), frames_max=100), THEIRS)
 
 
 def test_a_template_that_another_key_signed_is_bad_input_even_if_a_row_vouches_for_it(recording: Recording, apply: Apply) -> None:

@@ -85,6 +85,18 @@ def test_what_cannot_be_previewed_says_why_and_writes_nothing(run: Run, job: Job
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(Status.IN_REVIEW, "wait for the reviewer"), (Status.WITHDRAWN, "a new consent"), (Status.FAILED, "read its reasons")],
+)
+def test_what_to_do_instead_of_a_preview_depends_on_how_the_job_stands(
+    run: Run, job: Job, tmp_path: Path, status: Status, advice: str
+) -> None:
+    Job.objects.update(status=status)
+    code, told = run("preview", str(job.pk), "--out", str(tmp_path / "one.png"))
+    assert (code, advice in told["error"]["message"]) == (2, True)
+
+
 @pytest.mark.parametrize("refusal", [RefusedByRule("It was revoked.", code="template_revoked"), PreviewQuotaUsed(200, 60)])
 def test_a_rule_that_says_no_is_told_from_a_fault(
     run: Run, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: CountersignError

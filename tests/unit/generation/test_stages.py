@@ -18,11 +18,12 @@ from stage_material import FRAMES, HER, HIM, NOBODY, SIZE, PlaneEngine, Sight, a
 
 from consent import gate
 from consent.faces.observed import Side
+from consent.gate import ConsentRefused
 from consent.models import Consent
 from consent.policy import Assurance, Role, Verdict
 from generation import dispatch, screening, selectors, services, storage
 from generation.engines import ENGINES
-from generation.errors import IllegalMove, InvalidRequest
+from generation.errors import ArtefactChanged, IllegalMove, InvalidRequest
 from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.pipeline import run_stage
@@ -243,6 +244,57 @@ def test_a_face_declared_fictional_is_looked_at_before_and_after(submit: Submit,
     released = services.approve(job=held, reviewer=reviewer)
     assert (released.status, released.reasons) == (Status.RELEASED, [])
     assert selectors.released_file(released).is_file()
+
+
+def swap_the_cast(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(render_facts={**job.render_facts, "cast": [["portrait:1", "driver:2"]]})
+
+
+def move_the_face(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(render_facts={**job.render_facts, "portrait_boxes": {"portrait:1": [0, 0, 9, 9]}})
+
+
+def slow_the_driver(job: Job) -> None:
+    Asset.objects.filter(pk=job.driving_id).update(facts={**job.driving.facts, "frame_rate": "1"})
+
+
+def append_to(stored: str) -> None:
+    with storage.resolve(stored).open("ab") as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["in review", "held"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        swap_the_cast,
+        move_the_face,
+        slow_the_driver,
+        lambda job: append_to(job.portrait.normalised_path),
+        lambda job: append_to(job.render_facts["motion_path"]),
+    ],
+    ids=["the cast", "a box", "the rate", "the portrait", "the motion"],
+)
+def test_nothing_is_approved_that_is_not_what_was_decided_on(
+    change: Callable[[Job], None], held: bool, submit: Submit, reviewer: User
+) -> None:
+    job = run(submit(fictional=True))
+    if held:
+        job = run(services.approve(job=job, reviewer=reviewer))
+    status = Status.HELD if held else Status.IN_REVIEW
+    assert job.status == status
+    change(job)
+    with pytest.raises((ConsentRefused, ArtefactChanged)):
+        services.approve(job=job, reviewer=reviewer)
+    job.refresh_from_db()
+    assert job.status == status
+
+
+def test_a_held_clip_that_is_not_the_one_that_was_sealed_is_not_approved(submit: Submit, reviewer: User) -> None:
+    job = run(services.approve(job=run(submit(fictional=True)), reviewer=reviewer))
+    append_to(job.output_path)
+    with pytest.raises(ArtefactChanged, match="sealed clip"):
+        services.approve(job=job, reviewer=reviewer)
 
 
 @pytest.mark.parametrize("fictional", [True, False], ids=["in review", "held"])

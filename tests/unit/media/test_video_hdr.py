@@ -9,7 +9,7 @@ import pytest
 
 from media.errors import BadInput
 from media.limits import MediaLimits
-from media.video import normalise_video, probe, read_frames, read_planes
+from media.video import normalise_still, normalise_video, probe, read_frames, read_planes, read_still
 from tests.hostile import make
 
 LIMITS = MediaLimits()
@@ -136,3 +136,47 @@ def test_a_turned_and_scaled_hdr_clip_comes_out_upright(tmp_path: Path) -> None:
 def test_dolby_vision_without_a_plain_layer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"Dolby Vision.*export it as SDR"):
         probe(make.dolby_vision_only(tmp_path), limits=LIMITS)
+
+
+def as_still(folder: Path, luma: int, colours: make.Colours, profile: bytes = b"") -> tuple[list[float], tuple[str, ...]]:
+    """R'G'B' in 0..1 of a HEIC of one colour after normalising, and the notes."""
+    photo = make.write_heic(folder / "photo.heic", [[luma]], colours=colours, profile=profile)
+    still = normalise_still(photo, folder / "still.png", limits=LIMITS)
+    return (read_still(still.path)[32, 32] / 255).tolist(), still.notes
+
+
+@pytest.mark.parametrize("boxed", [True, False], ids=["said in the boxes", "said by the coded picture"])
+@pytest.mark.parametrize(("transfer", "word"), [(make.PQ, "PQ"), (make.HLG, "HLG")])
+@pytest.mark.parametrize("colour", [(0.3, 0.3, 0.3), (0.58, 0.58, 0.58), (0.75, 0.75, 0.75), (0.5, 0.42, 0.36)])
+def test_an_hdr_still_looks_as_the_same_picture_in_a_video(
+    colour: tuple[float, float, float], transfer: int, word: str, boxed: bool, tmp_path: Path
+) -> None:
+    planes = patches([colour])(64, 64, 0)
+    chroma = (int(planes[64, 0]), int(planes[-1, 0]))
+    colours = make.Colours(make.BT2020, transfer, make.BT2020, deep=True, boxed=boxed, chroma=chroma)
+    found, notes = as_still(tmp_path, int(planes[0, 0]), colours)
+    assert found == pytest.approx(shown(tmp_path, [colour], transfer)[0], abs=0.012)
+    assert any(word in note for note in notes)
+
+
+def test_a_still_of_ten_bits_is_not_taken_for_hdr(tmp_path: Path) -> None:
+    found, notes = as_still(tmp_path, 512, make.Colours(deep=True, chroma=(512, 512)))
+    assert found == pytest.approx([(512 - 64) / 876] * 3, abs=0.005)
+    assert not notes
+
+
+def test_wide_colours_that_the_profile_and_the_coded_picture_both_name_are_converted_once(tmp_path: Path) -> None:
+    reddish = make.Colours(make.P3, make.BT709, make.BT709, chroma=(110, 160))
+    once, notes = as_still(tmp_path, 140, reddish, profile=make.display_p3())
+    plain = make.Colours(chroma=(110, 160))
+    (tmp_path / "alone").mkdir()
+    assert once == as_still(tmp_path / "alone", 140, plain, profile=make.display_p3())[0]
+    assert [note for note in notes if "colours" in note] == ["colours converted to sRGB from the embedded profile"]
+
+
+def test_an_hdr_still_with_a_profile_too_is_brought_to_sdr_once(tmp_path: Path) -> None:
+    colours = make.Colours(make.BT2020, make.PQ, make.BT2020, deep=True, chroma=(500, 540))
+    (tmp_path / "alone").mkdir()
+    with_profile, notes = as_still(tmp_path, 500, colours, profile=make.display_p3())
+    assert with_profile == as_still(tmp_path / "alone", 500, colours)[0]
+    assert len([note for note in notes if "PQ" in note]) == 1

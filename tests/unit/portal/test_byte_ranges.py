@@ -6,9 +6,10 @@ from pathlib import Path
 
 import own_loop
 import pytest
+from django.http import HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory
 
-from portal.streaming import byte_range, file_response
+from portal.streaming import StaticFiles, byte_range, file_response
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB, several chunks
 
@@ -80,3 +81,19 @@ def test_nothing_in_between_keeps_a_copy(clip: Path) -> None:
     response = file_response(RequestFactory().get("/"), clip, content_type="video/mp4", etag="e", download_name="a.mp4")
     assert response.headers["Cache-Control"] == "private, no-store"
     assert response.headers["Content-Disposition"] == 'attachment; filename="a.mp4"'
+
+
+@pytest.mark.django_db  # the end of a request is told to the database
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("method", "sent"), [("GET", CONTENT), ("HEAD", b"")])
+def test_a_static_file_streams_from_an_asynchronous_server_without_a_complaint(method: str, sent: bytes, clip: Path) -> None:
+    site = StaticFiles(lambda request: HttpResponse(status=404))
+    site.add_file_to_dictionary("/static/clip.mp4", str(clip))
+    request = AsyncRequestFactory().generic(method, "/static/clip.mp4")
+
+    async def body() -> bytes:
+        return b"".join([part async for part in response])
+
+    response = site.serve(site.files["/static/clip.mp4"], request)
+    assert (response.status_code, own_loop.run(body())) == (200, sent)
+    response.close()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from generation.verdict_words import HEADLINES
 from portal.public_answer import TAIL_S, public_answer, whole_seconds
 from portal.verdict_view import WORDS, verdict_view
 from provenance.verify import Verdict
@@ -86,19 +87,27 @@ def test_an_ended_consent_is_said_in_the_headline_and_is_no_good_news(verdict: s
     result["record"] |= {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
     view = verdict_view(public_answer(result))
     assert view.tone == "warn"
-    assert view.headline.endswith("but consent was revoked on 22 Nov 2026, 15:00 UTC.")
+    assert view.headline.startswith("Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC. This ")
+    assert view.verdict == verdict
     assert "no longer handed out" in view.explanation
+
+
+def test_a_public_answer_begins_with_its_summary_and_a_record_with_whether_it_is_handed_out() -> None:
+    answer = public_answer(EXACT)
+    assert list(answer)[:2] == ["summary", "verdict"]
+    assert answer["summary"] == "This came from here, but it was changed."
+    assert list(answer["record"])[:2] == ["availability", "consent"]
 
 
 def test_a_clip_withdrawn_while_consent_stands_is_no_good_news_either() -> None:
     result = copy.deepcopy(EXACT) | {"verdict": "confirmed"}
     result["record"] |= {"availability": "withdrawn"}
     view = verdict_view(public_answer(result))
-    assert (view.tone, "withdrawn" in view.headline) == ("warn", True)
+    assert (view.tone, view.headline.startswith("Withdrawn. ")) == ("warn", True)
 
 
 def test_every_verdict_has_words() -> None:
-    assert set(WORDS) == {verdict.value for verdict in Verdict}
+    assert set(WORDS) == set(HEADLINES) == {verdict.value for verdict in Verdict}
 
 
 moments = st.floats(0, 300, allow_nan=False).map(lambda value: round(value, 3))

@@ -41,7 +41,7 @@ def test_a_filled_in_environment_is_accepted(tmp_path: Path) -> None:
         "SITE_URL",
         "TEMPLATE_MASTER_KEY",
         "WATERMARK_MASTER_KEY",
-        "MOTION_SIGNING_KEY",
+        "MOTION_PUBLIC_KEYS",
         "COUNTERSIGN_VAR",
         "STORE_DIR",
         "PKI_DIR",
@@ -69,6 +69,7 @@ def test_a_broker_must_be_named(tmp_path: Path) -> None:
         ("DATABASE_URL", "sqlite:///db"),
         ("DATABASE_URL", embedded.database_url(ROOT / "var")),
         ("TEMPLATE_MASTER_KEY", "c2hvcnQ="),
+        ("MOTION_PUBLIC_KEYS", "c2hvcnQ="),
     ],
     ids=lambda value: value[:24],
 )

@@ -522,7 +522,8 @@ def test_approval_asks_the_consents_before_rendering(scene: Scene) -> None:
     with pytest.raises(ConsentRefused):
         services.approve(job=job, reviewer=reviewer())
     assert scene.standing.status == Status.IN_REVIEW
-    standing_out(services)(scene.patch)
+    for asked_at in (render, services):  # before the files are read, and again in the transaction that moves the job on
+        standing_out(asked_at)(scene.patch)
     assert services.approve(job=job, reviewer=User.objects.get(is_staff=True)).status == Status.CLEARED
 
 
@@ -535,5 +536,6 @@ def test_approval_asks_the_consents_before_release(scene: Scene) -> None:
     with pytest.raises(ConsentRefused):
         services.approve(job=job, reviewer=staff)
     assert scene.standing.status == Status.HELD
-    standing_out(services)(scene.patch)
+    for asked_at in (render, services):  # before the files are read, and again in the transaction that moves the job on
+        standing_out(asked_at)(scene.patch)
     assert services.approve(job=job, reviewer=staff).status == Status.RELEASED

@@ -37,12 +37,15 @@ def poster(job: Job, *, at_s: float | None = None) -> bytes:
     Image.fromarray(marked.numpy()).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     if read_still_key(torch.from_numpy(np.array(Image.open(out)))) != number:
         raise WeakWatermark("The mark does not hold in this frame; choose another moment.")
+    released_file(Job.objects.select_related("studio").get(pk=job.pk))  # a withdrawal while the frame was made counts
     return out.getvalue()
 
 
 def _frame_at(job: Job, at_s: float | None) -> int:
     frames, rate = int(job.render_facts["frames"]), Fraction(job.render_facts["frame_rate"])
-    frame = int(FROM_THE_START * frames) if at_s is None else int(at_s * rate)
-    if not 0 <= frame < frames:
-        raise InvalidRequest(f"The clip lasts {float(frames / rate):.2f} s; choose a moment inside it.")
-    return frame
+    length_s = float(frames / rate)
+    if at_s is None:
+        return int(FROM_THE_START * frames)
+    if not 0 <= at_s < length_s:  # nan neither
+        raise InvalidRequest(f"The clip lasts {length_s:.2f} s; choose a moment inside it.")
+    return min(int(at_s * rate), frames - 1)

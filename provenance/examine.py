@@ -24,6 +24,7 @@ from provenance.fingerprint.video import VideoFingerprint, VideoFingerprinter
 from provenance.fusion import Content, against_one, fuse, kept_picture, view
 from provenance.models import Record
 from provenance.signals import (
+    STILL_SCHEME,
     Agreement,
     FoundMark,
     ManifestReading,
@@ -37,7 +38,7 @@ from provenance.signals import (
 )
 from provenance.signing import anchors
 from provenance.stills import compare_still, is_still, read_untrusted_still
-from provenance.verify import Outcome, verify
+from provenance.verify import ManifestClass, Outcome, classify_manifest, verify
 from provenance.watermark import Detection, Detector
 from provenance.watermark.stills import KEY_BITS, read_still_key
 
@@ -104,8 +105,10 @@ def gather(reading: ManifestReading, content: Content, *, asset_sha256: str | No
     compromised = keys.compromised_keys()
     mark = replace(content.mark, compromised=content.mark.key_name in compromised)
     named = selectors.record_by_manifest(reading.manifest_id) if reading.manifest_id else None
-    marked = selectors.record_by_watermark_id(mark.watermark_id) if mark.watermark_id else None
-    signed = named if named is not None and reading.signature_holds else None
+    marked = selectors.record_of_mark(mark.watermark_id, mark.key_name)
+    # only a manifest of ours chooses the record: anybody can put our labels under a certificate of their own
+    ours = classify_manifest(reading, view(named)) in (ManifestClass.OURS_HOLDS, ManifestClass.OURS_BROKEN)
+    signed = named if ours else None
     fused = against_one(content, signed) if signed is not None else fuse(content, mark, marked, compromised)
     return Signals(
         manifest=reading,
@@ -133,7 +136,7 @@ def gather_still(reading: ManifestReading, rgb: Tensor) -> Signals:
     fingerprinter.update(batch)
     mark = mark_signal(keys.detector().detect([batch]))
     mark = replace(mark, segments_s=(), compromised=mark.key_name in keys.compromised_keys())
-    marked = selectors.record_by_watermark_id(mark.watermark_id) if mark.watermark_id else None
+    marked = selectors.record_of_mark(mark.watermark_id, mark.key_name)
     by_number = selectors.record_by_still_key(number) if (number := read_still_key(rgb)) is not None else None
     picture = _still_against(fingerprinter.finish(), marked or by_number)
     if not mark.found and by_number is not None and picture.agreement is Agreement.AGREES:
@@ -157,7 +160,7 @@ def _number_signal(record: Record) -> MarkSignal:
     return MarkSignal(
         found=True,
         watermark_id=record.watermark_id,
-        scheme="still",
+        scheme=STILL_SCHEME,
         false_match_probability=given / 2.0**KEY_BITS,
         candidates=given,
     )

@@ -8,6 +8,7 @@ propose records and offsets; each proposal is then measured exactly, at every wi
 from __future__ import annotations
 
 import itertools
+import logging
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,10 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
+from provenance.errors import FingerprintUnreadable
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.fingerprint.windows import WHOLE, Course, View
 from provenance.models import FingerprintWindow, Record
 from provenance.vector_field import vector_literal
+
+logger = logging.getLogger(__name__)
 
 F32 = npt.NDArray[np.float32]
 
@@ -77,12 +81,17 @@ def add_to_index(*, record: Record, fingerprint: VideoFingerprint) -> None:
 
 
 def index_missing() -> int:
-    """Adds the records that were sealed before there was an index; how many. Raises FingerprintUnreadable."""
+    """Adds the records that were sealed before there was an index; how many. Those of another version are passed over."""
     missing = Record.objects.filter(sealed_at__isnull=False, fingerprint_windows__isnull=True)
     count = 0
     for record in missing.iterator(chunk_size=50):
+        try:
+            fingerprint = VideoFingerprint.from_bytes(bytes(record.fingerprint))
+        except FingerprintUnreadable:
+            logger.warning("record %s cannot be found by content: its fingerprint is unreadable", record.pk)
+            continue
         with transaction.atomic():
-            add_to_index(record=record, fingerprint=VideoFingerprint.from_bytes(bytes(record.fingerprint)))
+            add_to_index(record=record, fingerprint=fingerprint)
         count += 1
     return count
 

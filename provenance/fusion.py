@@ -124,7 +124,7 @@ def _told_apart(content: Content, marks: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def _marked_piece(content: Content, start_s: float, end_s: float, mark: FoundMark, compromised: frozenset[str]) -> Piece:
-    record = selectors.record_by_watermark_id(mark.watermark_id)
+    record = selectors.record_of_mark(mark.watermark_id, mark.key_name)
     piece = _piece(content, start_s, end_s, record, mark.watermark_id)
     return replace(piece, compromised=mark.key_name in compromised)
 

@@ -15,6 +15,7 @@ from provenance.fingerprint.audio import HOP, SAMPLE_RATE, AudioFingerprint
 from provenance.fingerprint.video import LAYOUT, RATE_HZ, VideoFingerprint
 from provenance.signals import Agreement, FoundMark, PictureSignal, SecondState, SoundSignal
 
+MOST_STRETCHES = 32  # of a file; each is compared with its record, and a file may change marks every second
 _RUN_S = 1.9
 _OVERHANG = 9  # words of 16 ms: half of the 256 ms that one word hears
 
@@ -22,9 +23,10 @@ Stretch = tuple[float, float, FoundMark]
 
 
 def stretches(marks: Iterable[FoundMark]) -> list[Stretch]:
-    """(start_s, end_s, mark) of every stretch, in order of time."""
+    """(start_s, end_s, mark) of the longest stretches, at most MOST_STRETCHES, in order of time."""
     found = [(start, end, mark) for mark in marks for start, end in mark.segments_s]
-    return sorted(found, key=lambda stretch: stretch[:2])
+    longest = sorted(found, key=lambda stretch: stretch[0] - stretch[1])[:MOST_STRETCHES]
+    return sorted(longest, key=lambda stretch: stretch[:2])
 
 
 def cut_picture(fingerprint: VideoFingerprint, start_s: float, end_s: float) -> VideoFingerprint:

@@ -28,6 +28,14 @@ def record_by_watermark_id(watermark_id: str) -> Record | None:
     return Record.objects.filter(watermark_id=watermark_id.lower()).first()
 
 
+def record_of_mark(watermark_id: str | None, key_name: str | None) -> Record | None:
+    """The record that a mark leads to: its id, carried by the very key that the record was marked with.
+
+    Ids are public and one studio's key may be measured from its outputs; it must not speak for the outputs of others.
+    """
+    return Record.objects.filter(watermark_id=watermark_id.lower(), key_name=key_name).first() if watermark_id else None
+
+
 def record_by_still_key(key: int) -> Record | None:
     """The record whose stills carry this 32-bit number."""
     return Record.objects.filter(still_key__key=key).first()

@@ -120,6 +120,9 @@ class SoundSignal:
     error_rate: float | None = None
 
 
+STILL_SCHEME = "still"  # of a mark that is the number of a still: it has no key
+
+
 @dataclass(frozen=True, slots=True)
 class FoundMark:
     """One of the marks of a file: whose it is, by which key, and the seconds that carry it."""

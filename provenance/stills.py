@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
+from media.errors import BadInput
 from media.limits import MediaLimits
 from media.video import normalise_still, read_still
 from provenance.fingerprint.tolerances import DEFAULT, Tolerances
@@ -15,6 +17,8 @@ from provenance.fingerprint.video import REGIONS, VideoFingerprint
 from provenance.signals import Agreement, PictureSignal
 
 _JPEG, _PNG, _RIFF, _WEBP = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"WEBP"
+DECODE_CPU_SECONDS = 20  # an honest still takes one; a JPEG of a thousand scans takes minutes
+LARGEST_SIDE_PX = 4096
 _GAINS = (0.6, 1.67)  # contrast edits beyond this change what is seen
 
 
@@ -26,9 +30,19 @@ def is_still(path: Path) -> bool:
 
 
 def read_untrusted_still(path: Path, *, limits: MediaLimits) -> Tensor:
-    """The picture of an untrusted image, uint8 RGB (H, W, 3), decoded in a limited child process. Raises BadInput."""
+    """The picture of an untrusted image, uint8 RGB (H, W, 3), decoded in a limited child process.
+
+    Raises BadInput, also for pictures that are too large to be searched here, and for transparent ones: they look different on
+    every ground.
+    """
+    limits = replace(limits, decode_cpu_seconds=min(DECODE_CPU_SECONDS, limits.decode_cpu_seconds))
     with tempfile.TemporaryDirectory(prefix="still-") as folder:
-        return read_still(normalise_still(path, Path(folder) / "still.png", limits=limits).path)
+        still = normalise_still(path, Path(folder) / "still.png", limits=limits)
+        if still.under_alpha_path is not None:
+            raise BadInput("the picture is transparent in places, so it shows different things; verify it without transparency")
+        if max(still.width, still.height) > LARGEST_SIDE_PX:
+            raise BadInput(f"the picture is {still.width}x{still.height}; verify it at {LARGEST_SIDE_PX} pixels or less a side")
+        return read_still(still.path)
 
 
 def compare_still(still: VideoFingerprint, record: VideoFingerprint, *, tolerances: Tolerances = DEFAULT) -> PictureSignal:

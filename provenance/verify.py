@@ -244,8 +244,14 @@ def _mark_doubts(signals: Signals) -> list[str]:
 
 
 def _combined_pieces(signals: Signals) -> Agreement:
-    against = [piece.picture.agreement is Agreement.CONTRADICTS for piece in signals.pieces]
-    return Agreement.CONTRADICTS if all(against) else Agreement.IN_PART
+    agreements = {piece.picture.agreement for piece in signals.pieces}
+    if agreements == {Agreement.CONTRADICTS}:
+        return Agreement.CONTRADICTS
+    resembles_nothing = agreements <= {Agreement.INCONCLUSIVE, Agreement.CONTRADICTS}
+    # marks that anybody can make tie no content to a record that it does not resemble
+    if resembles_nothing and all(piece.compromised for piece in signals.pieces):
+        return Agreement.INCONCLUSIVE
+    return Agreement.IN_PART
 
 
 def _coverage(signals: Signals) -> float:

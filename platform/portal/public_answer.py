@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from generation.verdict_words import headline
+from provenance.signals import STILL_SCHEME
 
 STRONG_FALSE_MATCH = 1e-9  # one in a billion innocent videos
 TAIL_S = 0.1  # the last frames of a clip are no second of their own
@@ -84,7 +85,8 @@ def _manifest(signal: Mapping[str, Any]) -> Answer:
 def _watermark(signal: Mapping[str, Any]) -> Answer:
     found = bool(signal.get("found"))
     probability = signal.get("false_match_probability")
-    strong = found and probability is not None and probability <= STRONG_FALSE_MATCH
+    keyed = signal.get("scheme") != STILL_SCHEME  # the number of a still can be read and written by anybody
+    strong = found and keyed and probability is not None and probability <= STRONG_FALSE_MATCH
     spans = [{"start": start, "end": end} for start, end in signal.get("segments") or ()] if found else []
     return {
         "strength": "strong" if strong else "weak" if found else "none",

@@ -18,8 +18,8 @@ from .masking import Mask, mask_of, thumbnail
 from .schemes import SCHEME_1, Scheme
 
 SMALLEST_SIDE_PX = 96
-REFRESH_FRAMES = 6
-_CUT_STEP = 12.0  # mean change of the thumbnail, in code values, that makes the mask stale at once
+REFRESH_FRAMES = 4
+_CUT_STEP = 20.0  # mean change from one frame to the next, in code values, that is no movement: it makes the mask stale at once
 
 
 class Embedder:
@@ -115,21 +115,20 @@ class _Painter:
     def _is_stale(self, batch: FrameBatch, index: int) -> bool:
         """Whether the mask must be renewed for this frame: by its age, or because of a cut."""
         seen = glance(batch, index)
-        if self._mask is None or self._age >= self._refresh_frames:
-            self._seen = seen
-            return True
-        if float((seen - self._seen).abs().mean()) <= _CUT_STEP:
-            return False
-        self._seen, self._before = seen, None  # a cut: nothing moved, all is new
-        return True
+        cut = self._mask is not None and float((seen - self._seen).abs().mean()) > _CUT_STEP
+        self._seen = seen
+        if cut:
+            self._before = None  # nothing moved, all is new
+        return cut or self._mask is None or self._age >= self._refresh_frames
 
     def _renew(self, frame: Tensor) -> None:
-        self._mask = mask_of(frame, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
+        cells = thumbnail(frame)
+        self._mask = mask_of(frame, cells, self._before, luma_rms=self._luma_rms, chroma_rms=self._chroma_rms)
         steps = (self._mask.luma * self._luma_tile, self._mask.chroma * self._chroma_tile)
         self._steps = (steps[0].round_().to(torch.int16), steps[1].round_().to(torch.int16))
         # What moves is not known from the first frame of a shot: its mask is for that frame alone.
         self._age = 0 if self._before is not None else self._refresh_frames - 1
-        self._before = thumbnail(frame)
+        self._before = cells
 
 
 def _slice(batch: FrameBatch, start: int, end: int) -> FrameBatch:

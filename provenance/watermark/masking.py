@@ -33,16 +33,15 @@ def thumbnail(frame: Tensor) -> Tensor:
     return avg_pool2d(frame[None, None], CELL_PX, ceil_mode=True, count_include_pad=False)[0, 0]
 
 
-def mask_of(frame: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms: float) -> Mask:
-    """Mask of one luma plane, float32 (H, W), from it and the thumbnail of the frame before, None for the first of a shot."""
-    cells = thumbnail(frame)
+def mask_of(frame: Tensor, cells: Tensor, before: Tensor | None, *, luma_rms: float, chroma_rms: float) -> Mask:
+    """Mask of one luma plane, float32 (H, W), with its thumbnail and that of the frame before, None for the first of a shot."""
     still = _stillness(cells, before)
     mean = _box(cells)
     # Variance within the cells, and of the cells about their neighbours: a slope is flat to the eye.
     within = thumbnail(frame.square()) - cells.square()
     spread = _box(within + (cells - _box(cells, 3)).square()).clamp_min(0.0).sqrt()
     # The calmest neighbourhood counts: an edge must not lend its strength to the flat beside it.
-    calm = -max_pool2d(-spread[None, None], 7, stride=1, padding=3)[0, 0]
+    calm = -max_pool2d(max_pool2d(-spread[None, None], (7, 1), 1, (3, 0)), (1, 7), 1, (0, 3))[0, 0]
     light = ((mean - _DARK_BELOW) / _DARK_SPAN).clamp(_DARK_FLOOR, 1.0)
     activity = (calm / _ACTIVITY_FULL).clamp_max(1.0)
     shape = light * still * (_LUMA_IN_FLATS + (_LUMA_IN_TEXTURE - _LUMA_IN_FLATS) * activity)

@@ -20,6 +20,7 @@ from media.limits import MediaLimits
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 MULTI_PICTURE_JPEG = "MPO"  # the JPEG of many phones, with a depth map or thumbnail behind it; opened as JPEG
+ANIMATED = b"acTL"  # a PNG with two of them counts one picture for Pillow and plays in browsers
 CICP = b"\0\0\0\4cICP"  # length and kind of the chunk; primaries and transfer follow
 SIDE_MIN_PX = 64
 NEUTRAL = 128  # grey behind transparent pixels
@@ -71,7 +72,7 @@ def _by_pillow(path: Path, limits: MediaLimits) -> StillPixels:
     with Image.open(path, formats=FORMATS) as image:
         _check_size(image.width, image.height, limits)
         _refuse_animation(image)
-        _refuse_hdr(path, image)
+        _refuse_what_pillow_misreads(path, image)
         image.load()
         return _convert(image)
 
@@ -95,11 +96,14 @@ def _refuse_animation(image: Image.Image) -> None:
         raise BadInput(f"the image holds {frames} pictures; upload a still with one, or a video")
 
 
-def _refuse_hdr(path: Path, image: Image.Image) -> None:
-    """Raise BadInput for a PNG whose codes are PQ or HLG (its cICP chunk, ITU-T H.273): Pillow would take them for sRGB."""
+def _refuse_what_pillow_misreads(path: Path, image: Image.Image) -> None:
+    """Raise BadInput for what Pillow takes for a plain still: an animated PNG, and one whose codes are PQ or HLG (its cICP chunk,
+    ITU-T H.273)."""
     if image.format != "PNG":
         return
     head = path.read_bytes().partition(b"IDAT")[0]  # such a chunk comes before the pixels
+    if ANIMATED in head:
+        raise BadInput("the image is animated; upload a still with one picture, or a video")
     at = head.find(CICP)
     if at >= 0 and at + 9 < len(head) and head[at + 9] in HDR_TRANSFERS:
         raise BadInput("the image is HDR, coded in a way that cannot be read here; export it as SDR, or as HEIC or AVIF")

@@ -217,7 +217,7 @@ def job_out(job: Job, request: Request) -> dict[str, Any]:
 class PosterIn(serializers.Serializer[Any]):
     """Which moment of a clip a still shows."""
 
-    at = serializers.FloatField(min_value=0, required=False)
+    at = serializers.FloatField(min_value=0, max_value=86_400, required=False)
 
 
 class ConsentOut(serializers.ModelSerializer[Consent]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+import torch
 from django.conf import settings as django_settings
 from numpy.typing import NDArray
 from pytest_django.fixtures import Settings
@@ -21,7 +23,8 @@ from consent.faces.observed import Side
 from consent.gate import ConsentRefused
 from consent.models import Consent
 from consent.policy import Assurance, Role, Verdict
-from generation import dispatch, screening, selectors, services, storage
+from consent.services import withdraw_consent
+from generation import dispatch, posters, screening, selectors, services, storage
 from generation.engines import ENGINES
 from generation.errors import ArtefactChanged, IllegalMove, InvalidRequest
 from generation.job_request import JobRequest
@@ -386,3 +389,22 @@ def run_once(job: Job) -> Job:
     run_stage(stage=Stage(job.stage), job_id=job.pk)
     job.refresh_from_db()
     return job
+
+
+def test_a_withdrawal_while_a_poster_is_cut_keeps_it_in(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, mark = run(submit()), posters.mark_still
+    assert posters.poster(job)
+
+    def slowly(rgb: torch.Tensor, number: int) -> torch.Tensor:
+        withdraw_consent(consent_id=uuid.UUID(job.named_consents["portrait:1"]), actor="person")
+        return mark(rgb, number)
+
+    monkeypatch.setattr(posters, "mark_still", slowly)
+    with pytest.raises(ConsentRefused):
+        posters.poster(job)
+
+
+@pytest.mark.parametrize("at_s", [float("nan"), -1.0, 1e308])
+def test_a_poster_at_no_moment_of_the_clip_is_refused(at_s: float, submit: Submit) -> None:
+    with pytest.raises(InvalidRequest, match="inside it"):
+        posters.poster(run(submit()), at_s=at_s)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -181,6 +183,17 @@ def test_several_pages_are_refused(tmp_path: Path) -> None:
     corner_mark().save(tmp_path / "pages.tiff", save_all=True, append_images=[corner_mark()])
     with pytest.raises(BadInput, match="2 pictures"):
         normalise_still(tmp_path / "pages.tiff", tmp_path / "still.png", limits=LIMITS)
+
+
+def test_an_animation_that_counts_one_picture_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "plays.png"
+    Image.new("RGB", (96, 96)).save(path)
+    control = struct.pack(">II", 2, 0)
+    chunk = struct.pack(">I", len(control)) + b"acTL" + control + struct.pack(">I", zlib.crc32(b"acTL" + control))
+    at = path.read_bytes().index(b"IDAT") - 4
+    path.write_bytes(path.read_bytes()[:at] + 2 * chunk + path.read_bytes()[at:])
+    with pytest.raises(BadInput, match=r"animated|pictures"):
+        normalise_still(path, tmp_path / "still.png", limits=LIMITS)
 
 
 def test_a_truncated_photo_is_refused(tmp_path: Path) -> None:

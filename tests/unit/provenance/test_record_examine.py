@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from provenance_samples import (
-    RATE,
-    batches,
     decoded,
-    fingerprint_of,
     flip_byte,
     graft_manifest,
     manifest_inputs,
@@ -26,6 +19,7 @@ from provenance_samples import (
     voice,
     write_clip,
 )
+from released_outputs import IDS, KEY_NAMES, SECONDS, Output, add_track, look, marked, weigh
 
 from media.errors import BadInput
 from media.frames import FrameBatch, YuvPlanes
@@ -33,119 +27,18 @@ from media.limits import MediaLimits
 from media.video.colour import to_rgb
 from media.video.untrusted import stream_untrusted
 from provenance import keys, signing
-from provenance.credentials.isolated import read_untrusted
-from provenance.credentials.sign import SealedFile, seal_output
+from provenance.credentials.sign import seal_output
 from provenance.errors import ExaminationTooLong
-from provenance.examine import Examination, examine, gather
+from provenance.examine import examine
 from provenance.examine import look as look_at
-from provenance.fingerprint.audio import fingerprint_audio
-from provenance.fusion import Content
 from provenance.models import Record, WatermarkKey
-from provenance.services import OutputFacts, end_keys, seal_record, still_key_of
-from provenance.signals import Agreement, FoundMark, ManifestReading, ManifestState, MarkSignal
-from provenance.verify import Outcome, Verdict, verify
-from provenance.watermark import SCHEME_1, SCHEME_2, Detection, Embedder, Scheme
+from provenance.services import end_keys, still_key_of
+from provenance.signals import Agreement
+from provenance.verify import Verdict
+from provenance.watermark import Detection
 from provenance.watermark.stills import mark_still
 
 pytestmark = pytest.mark.django_db
-SECONDS = 3
-STUDIO = uuid.UUID(int=7)
-KEY_NAMES = {1: f"{STUDIO}/2026-01", 2: f"{STUDIO}/2026-01/scheme-2"}
-IDS = {"a": "0123456789abcdef", "b": "fedcba9876543210", "old": "0f1e2d3c4b5a6978"}
-SCHEME_OF = {"a": SCHEME_2, "b": SCHEME_2, "old": SCHEME_1}
-
-
-@dataclass(frozen=True)
-class Output:
-    sealed: SealedFile
-    rendered: Path
-    watermark_id: str
-    scheme: Scheme
-
-
-def marked(frames: np.ndarray, watermark_id: str, scheme: Scheme = SCHEME_2) -> np.ndarray:
-    shared = keys.sync_key() if scheme.shared_sync else None
-    embedder = Embedder(keys.watermark_key(KEY_NAMES[scheme.version]), int(watermark_id, 16), scheme, sync_key=shared)
-    return np.concatenate([batch.yuv.y.numpy() for batch in embedder.embed(batches(frames))])
-
-
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Output]:
-    folder = tmp_path_factory.mktemp("outputs")
-    made = {}
-    for number, (name, watermark_id) in enumerate(IDS.items(), start=1):
-        scheme = SCHEME_OF[name]
-        frames = marked(performance(driver=number, seconds=SECONDS, height=384, width=512), watermark_id, scheme)
-        rendered = write_clip(folder / f"{name}-rendered.mp4", frames, sound=voice(number=number, seconds=SECONDS))
-        inputs = manifest_inputs(watermark_id=watermark_id)
-        signed = seal_output(
-            rendered_path=rendered, destination=folder / f"{name}.mp4", manifest_inputs=inputs, signer=signing.signer()
-        )
-        made[name] = Output(signed, rendered, watermark_id, scheme)
-    return made
-
-
-@pytest.fixture
-def released(outputs: dict[str, Output], db: None) -> Iterator[dict[str, Output]]:
-    for name in outputs:
-        record_of(outputs[name], number=1 + list(outputs).index(name))
-    return outputs
-
-
-def record_of(output: Output, number: int) -> Record:
-    key_name = KEY_NAMES[output.scheme.version]
-    WatermarkKey.objects.get_or_create(
-        name=key_name, defaults={"scheme": output.scheme.version, "studio_id": STUDIO, "month": "2026-01"}
-    )
-    record = Record.objects.create(
-        watermark_id=output.watermark_id, key_name=key_name, scheme=output.scheme.version, job_id=uuid.UUID(int=number),
-        studio_id=STUDIO,
-        system="Countersign", system_version="0.1.0",
-    )  # fmt: skip
-    frames = decoded(output.rendered)
-    return seal_record(
-        record_id=record.pk,
-        sealed=output.sealed,
-        facts=OutputFacts(512, 384, Fraction(RATE), len(frames), float(SECONDS)),
-        self_test={},
-        fingerprint=fingerprint_of(frames),
-        audio_fingerprint=fingerprint_audio(voice(number=number, seconds=SECONDS)),
-    )
-
-
-def look(path: Path) -> Examination:
-    return examine(path, limits=MediaLimits())
-
-
-def add_track(source: Path, destination: Path, sound: np.ndarray) -> Path:
-    """A copy with one more sound track."""
-    with av.open(str(source)) as given, av.open(str(destination), "w") as made:
-        streams = {stream.index: made.add_stream_from_template(stream) for stream in given.streams}
-        extra = made.add_stream("aac", rate=16_000, layout="mono")
-        for packet in given.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                made.mux(packet)
-        samples = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
-        samples.sample_rate, samples.pts = 16_000, 0
-        made.mux(extra.encode(samples))
-        made.mux(extra.encode())
-    return destination
-
-
-def weigh(frames: np.ndarray, *, sound_number: int, watermark_id: str | None, signed: Path | None = None) -> Outcome:
-    """The verdict on content whose watermark reading is given: a search that finds nothing takes ten seconds."""
-    found = watermark_id is not None
-    whole = ((0.0, len(frames) / RATE),)
-    marks = (FoundMark(watermark_id, KEY_NAMES[2], "2", 1e-40, whole),) if watermark_id else ()
-    content = Content(
-        mark=MarkSignal(found, watermark_id, segments_s=whole if found else (), marks=marks),
-        picture=fingerprint_of(frames),
-        sound=fingerprint_audio(voice(number=sound_number, seconds=SECONDS)),
-        several_streams=False,
-    )
-    reading = read_untrusted(signed, anchors_pem=signing.anchors()) if signed else ManifestReading(ManifestState.NONE)
-    return verify(gather(reading, content))
 
 
 def test_as_released_it_is_confirmed(released: dict[str, Output]) -> None:

@@ -62,7 +62,9 @@ def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tens
     inside = torch.from_numpy(ndimage.distance_transform_edt(hidden.numpy()))
     plate = exemplar_fill(image, hidden, inside < config.reveal_reach * rest.height)
     revealed = resized(calm[None, 1:-1, 1:-1], (image.shape[1], image.shape[2]))  # nothing where all rests
-    plate = torch.lerp(image, plate, revealed)
+    # Beside the person the background is known, but for stray hair: what was made up gives way to it with distance.
+    beside = torch.from_numpy(ndimage.distance_transform_edt((alpha <= 0.04).numpy())).to(image)
+    plate = torch.lerp(image, plate, revealed * (1 - geometry.smoothstep(beside, 0.05 * reach, 0.5 * reach)))
     colour = torch.minimum((image - (1 - alpha) * plate).clamp_min(0), alpha[None])  # exact wherever the clamps do not bite
     white = _eye_white(image, rest, iris_radius)
     eyes = tuple(eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))

@@ -44,12 +44,7 @@ def public_answer(result: Mapping[str, Any]) -> Answer:
         "verdict": result["verdict"],
         "reasons": reasons,
         "record": record,
-        "signals": {
-            "manifest": _manifest(signals.get("manifest") or {}),
-            "watermark": _watermark(signals.get("watermark") or {}),
-            "fingerprint": _content(signals.get("fingerprint") or {}),
-            "audio": _content(signals.get("audio") or {}),
-        },
+        "signals": {name: told(signals.get(name) or {}) for name, told in SIGNALS.items()},
         "records": [_piece(record) for record in result.get("records") or ()],
         "timeline": whole_seconds(result.get("timeline") or ()),
         "manifest_id": result.get("manifest_id"),
@@ -84,21 +79,28 @@ def _manifest(signal: Mapping[str, Any]) -> Answer:
 
 def _watermark(signal: Mapping[str, Any]) -> Answer:
     found = bool(signal.get("found"))
-    probability = signal.get("false_match_probability")
-    keyed = signal.get("scheme") != STILL_SCHEME  # the number of a still can be read and written by anybody
-    strong = found and keyed and probability is not None and probability <= STRONG_FALSE_MATCH
     spans = [{"start": start, "end": end} for start, end in signal.get("segments") or ()] if found else []
     return {
-        "strength": "strong" if strong else "weak" if found else "none",
+        "strength": _mark_strength(signal) if found else "none",
         "found": found,
         "watermark_id": signal.get("watermark_id") if found else None,
         "segments": [[span["start"], span["end"]] for span in whole_seconds(spans)],
     }
 
 
+def _mark_strength(signal: Mapping[str, Any]) -> str:
+    """Of a mark that was found. The number of a still can be read and written by anybody."""
+    probability = signal.get("false_match_probability")
+    keyed = signal.get("scheme") != STILL_SCHEME
+    return "strong" if keyed and probability is not None and probability <= STRONG_FALSE_MATCH else "weak"
+
+
 def _content(signal: Mapping[str, Any]) -> Answer:
     state = str(signal.get("agreement") or signal.get("state") or "none")
     return {"strength": AGREEMENT_STRENGTH.get(state, "none"), "state": state}
+
+
+SIGNALS = {"manifest": _manifest, "watermark": _watermark, "fingerprint": _content, "audio": _content}
 
 
 def whole_seconds(spans: Sequence[Mapping[str, Any]]) -> list[Answer]:

@@ -123,3 +123,10 @@ def test_rounded_spans_are_whole_ordered_and_apart(cuts: list[tuple[float, str]]
     assert all(first["end"] <= second["start"] for first, second in itertools.pairwise(told))
     assert told[0]["start"] <= spans[0]["start"]
     assert told[-1]["end"] >= spans[-1]["end"] - TAIL_S
+
+
+@pytest.mark.parametrize(("scheme", "strength"), [("2", "strong"), ("still", "weak")])
+def test_the_number_of_a_still_is_weak_evidence_however_rare(scheme: str, strength: str) -> None:
+    signals = {"watermark": {"found": True, "scheme": scheme, "false_match_probability": 1e-10}}
+    answer = public_answer({"verdict": "recovered", "signals": signals})
+    assert answer["signals"]["watermark"]["strength"] == strength

@@ -3,13 +3,12 @@ portraits and drivers to make them from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import watermark_clips as clips
 from tests.bench.animation.clips import sample_data
 from tests.bench.fingerprint.copies import written
-from tests.bench.fingerprint.outputs import rendered
+from tests.bench.fingerprint.outputs import Piece, rendered
 from tests.unit.provenance.provenance_samples import RATE, performance
 
 FOLDER = Path("var/bench/fingerprint")
@@ -17,30 +16,12 @@ DRAWN_PORTRAITS, DRAWN_DRIVERS = 14, 14
 SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One clip. portrait, driver: who is seen, and whose performance; clips that share one of them are the hardest to tell."""
-
-    portrait: str
-    driver: str
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """Unique."""
-        return f"{self.portrait}__{self.driver}"
-
-
 def pieces(data: Path | None, folder: Path = FOLDER, limit: int | None = None) -> list[Piece]:
     """Every clip, made where it is not kept yet: outputs of the engine where there are portraits and drivers, else drawn ones."""
     folder = folder.resolve()
     found = sample_data(data)
-    made = _engine(found, folder) if found else _drawn(folder / "drawn", limit)
+    made = rendered(found, folder / "outputs") if found else _drawn(folder / "drawn", limit)
     return [*_real(folder / "real"), *made][:limit]
-
-
-def _engine(data: Path, folder: Path) -> list[Piece]:
-    return [Piece(output.portrait, output.driver, output.path) for output in rendered(data, folder / "outputs")]
 
 
 def _drawn(folder: Path, limit: int | None) -> list[Piece]:

@@ -32,8 +32,8 @@ FOLDER = Path("var/bench/fingerprint/outputs")
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """One rendered clip, and what it was made from."""
+class Piece:
+    """One clip. portrait, driver: who is seen, and whose performance; clips that share one of them are the hardest to tell."""
 
     portrait: str
     driver: str
@@ -41,11 +41,11 @@ class Output:
 
     @property
     def name(self) -> str:
-        """Unique among the outputs."""
+        """Unique."""
         return f"{self.portrait}__{self.driver}"
 
 
-def rendered(data: Path, folder: Path = FOLDER) -> list[Output]:
+def rendered(data: Path, folder: Path = FOLDER) -> list[Piece]:
     """Every output, rendered where it is not kept yet."""
     folder.mkdir(parents=True, exist_ok=True)
     whole = list(_drivers(data))
@@ -54,7 +54,7 @@ def rendered(data: Path, folder: Path = FOLDER) -> list[Output]:
     made = []
     for clip in (segment for driver in whole for segment in _segments(_one_face(driver))):
         for name, still in stills.items():
-            output = Output(name, clip.name, folder / f"{name}__{clip.name}.mp4")
+            output = Piece(name, clip.name, folder / f"{name}__{clip.name}.mp4")
             refused = output.path.with_suffix(".refused")
             if not output.path.exists() and not refused.exists():
                 engine = engine or load("mesh", device="cpu")

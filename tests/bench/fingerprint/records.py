@@ -30,7 +30,7 @@ def add_records(fingerprints: Sequence[VideoFingerprint]) -> list[uuid.UUID]:
     """A sealed record for each fingerprint, in the index."""
     keys = []
     for fingerprint in fingerprints:
-        record = _sealed(uuid.uuid4())
+        record = sealed_record(uuid.uuid4())
         record.save(force_insert=True)
         add_to_index(record=record, fingerprint=fingerprint)
         keys.append(record.pk)
@@ -39,12 +39,13 @@ def add_records(fingerprints: Sequence[VideoFingerprint]) -> list[uuid.UUID]:
 
 def add_empty_records(count: int) -> list[uuid.UUID]:
     """Sealed records without windows."""
-    records = [_sealed(uuid.uuid4()) for _ in range(count)]
+    records = [sealed_record(uuid.uuid4()) for _ in range(count)]
     Record.objects.bulk_create(records, batch_size=2000)
     return [record.pk for record in records]
 
 
-def _sealed(number: uuid.UUID) -> Record:
+def sealed_record(number: uuid.UUID, fingerprint: bytes = b"bench") -> Record:
+    """A sealed record, not yet in the database, whose ids all come from one number."""
     return Record(
         watermark_id=number.hex[:16],
         key_name="bench",
@@ -57,5 +58,5 @@ def _sealed(number: uuid.UUID) -> Record:
         manifest_id=f"urn:c2pa:{number}",
         manifest_sha256="aa" * 32,
         asset_sha256="bb" * 32,
-        fingerprint=b"bench",
+        fingerprint=fingerprint,
     )

@@ -71,3 +71,18 @@ def run(job: Job, *, before: Stage | None = None) -> Job:
 def codes(job: Job) -> list[tuple[str, str | None]]:
     """Why the job stands where it does: code and face."""
     return [(str(reason["code"]), reason["face"]) for reason in selectors.reasons_of(job)]
+
+
+def both(lead: Asset, second: Asset) -> list[Casting]:
+    """The larger face of the portrait performs as `second`, the other as `lead`."""
+    return [Casting(lead, face=2), Casting(second, face=1)]
+
+
+def unread_job(studio: Studio, **fields: Any) -> Job:
+    """A submitted job whose files are never read, with these fields."""
+    still, video = (
+        Asset.objects.create(studio=studio, kind=kind, file_name="x", upload_path="x", upload_sha256="0" * 64, upload_bytes=1)
+        for kind in (Asset.Kind.STILL, Asset.Kind.VIDEO)
+    )
+    given = {"purpose": "internal_test", "engine": "mesh", "idempotency_key": "k", "request_sha256": "r", **fields}
+    return Job.objects.create(studio=studio, portrait=still, driving=video, **given)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from casting_material import upload
 from numpy.typing import NDArray
 from PIL import Image
 from quick_engine import NAME
@@ -42,12 +43,6 @@ class CountingRenderer:
         stage = self.stages[key]
         self.bare.append(reduced(stage._animator.preview(stage._prepared, stage._scene.performances, options, at_s)))
         return stage.frame(options, at_s)
-
-
-def upload(studio: Studio, kind: str, path: Path) -> Asset:
-    return services.create_asset(
-        studio=studio, kind=kind, file_name=path.name, chunks=services.read_chunks(path), actor="system:test"
-    )
 
 
 def submitted_job(studio: Studio, folder: Path, *, frames: int | None = None, wait: bool = False, fictional: bool = False) -> Job:

@@ -29,6 +29,8 @@ SIZE, FRAMES, RATE = 256, 12, 24
 SOUND_RATE = 48_000
 Point = tuple[float, float]
 HER, HIM, NOBODY = (0.0, 0.0), (5.0, 5.0), (9.0, 9.0)  # far apart: the threshold is 0.42
+HERS_TOO, HIS_FRIEND = (0.0, 9.0), (5.0, 9.0)  # beside her in the portrait; the second driver's performer
+SECOND_RATE = 30  # of the second driver
 
 
 class PlaneEngine:

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from casting_material import codes, run, stand_in, submit, upload
+from casting_material import both, codes, run, submit, upload
 from django.conf import settings as django_settings
 from PIL import Image
-from pytest_django.fixtures import Settings
 from quick_engine import Asked
-from stage_material import FRAMES, HER, HIM, NOBODY, RATE, Point, Sight, agree, write_driver, write_portrait
+from stage_material import (
+    FRAMES,
+    HER,
+    NOBODY,
+    RATE,
+    SECOND_RATE,
+    Sight,
+    agree,
+    write_driver,
+)
 
 from consent.models import Consent
 from consent.policy import Role
@@ -28,53 +36,7 @@ from media.video import probe
 from provenance.models import Record
 from users.models import Studio
 
-HERS_TOO: Point = (0.0, 9.0)
-HIS_FRIEND: Point = (5.0, 9.0)
-FASTER = 30
-
-
-@pytest.fixture(autouse=True)
-def asked() -> Asked:
-    return Asked()
-
-
-@pytest.fixture(autouse=True)
-def sight(asked: Asked, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Sight:
-    sight = Sight()
-    stand_in(sight, asked, settings, monkeypatch)
-    return sight
-
-
-@pytest.fixture
-def portrait(studio: Studio, tmp_path: Path) -> Asset:
-    return upload(studio, Asset.Kind.STILL, write_portrait(tmp_path / "portrait.png"))
-
-
-@pytest.fixture
-def lead(studio: Studio, tmp_path: Path) -> Asset:
-    return upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "lead.mp4", tone=True))
-
-
-@pytest.fixture
-def second(studio: Studio, tmp_path: Path) -> Asset:
-    return upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "second.mp4", rate=FASTER, seed=3))
-
-
-@pytest.fixture
-def pair(studio: Studio) -> dict[str, Consent]:
-    return {"portrait:1": agree(studio, HER, Role.DEPICTED), "driver:1": agree(studio, HIM, Role.PERFORMER)}
-
-
-@pytest.fixture
-def scene(studio: Studio, sight: Sight, pair: dict[str, Consent]) -> dict[str, Consent]:
-    """Two people in the portrait, one performer in each of two drivers; everybody agreed."""
-    sight.beside, sight.further = (HERS_TOO,), {"driver2": HIS_FRIEND}
-    further = {"portrait:2": agree(studio, HERS_TOO, Role.DEPICTED), "driver2:1": agree(studio, HIS_FRIEND, Role.PERFORMER)}
-    return {**pair, **further}
-
-
-def both(lead: Asset, second: Asset) -> list[Casting]:
-    return [Casting(lead, face=2), Casting(second, face=1)]
+pytestmark = pytest.mark.usefixtures("sight")
 
 
 # ---- several drivers
@@ -85,7 +47,7 @@ def test_each_driver_moves_the_face_it_is_cast_for_and_the_lead_comes_first(
 ) -> None:
     job = run(submit(studio, portrait, lead, scene, cast=[Casting(second, face=1), Casting(lead, face=2)]))
     assert job.status == Status.RELEASED, job.reasons
-    assert [performance.track.frame_rate for performance in asked.performances] == [RATE, FASTER]
+    assert [performance.track.frame_rate for performance in asked.performances] == [RATE, SECOND_RATE]
     assert job_answer(job)["cast"] == [
         {"face": "portrait:2", "driver": "driver:1"},
         {"face": "portrait:1", "driver": "driver2:1"},
@@ -332,7 +294,7 @@ def test_the_same_key_with_another_cast_is_a_conflict(studio: Studio, portrait: 
 
 @pytest.fixture
 def film(studio: Studio, tmp_path: Path) -> Asset:
-    return upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "film.mp4", rate=FASTER, frames=10, seed=4))
+    return upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "film.mp4", rate=SECOND_RATE, frames=10, seed=4))
 
 
 def test_a_video_is_reperformed_frame_by_frame_at_its_own_rate(
@@ -340,20 +302,20 @@ def test_a_video_is_reperformed_frame_by_frame_at_its_own_rate(
 ) -> None:
     job = run(submit(studio, film, lead, pair))
     assert job.status == Status.RELEASED, job.reasons
-    assert (job.render_facts["frame_rate"], job.render_facts["frames"], job.frames_total) == (str(FASTER), 10, 10)
+    assert (job.render_facts["frame_rate"], job.render_facts["frames"], job.frames_total) == (str(SECOND_RATE), 10, 10)
     clip = probe(storage.resolve(job.output_path), limits=django_settings.MEDIA_LIMITS)
-    assert (clip.frame_rate, clip.frame_count) == (FASTER, 10)
+    assert (clip.frame_rate, clip.frame_count) == (SECOND_RATE, 10)
     own = asked.performances[0].face.track
     assert own is not None
-    assert (own.frame_count, own.frame_rate) == (10, FASTER)
+    assert (own.frame_count, own.frame_rate) == (10, SECOND_RATE)
 
 
 def test_a_video_lasts_no_longer_than_the_performance(
     studio: Studio, lead: Asset, pair: dict[str, Consent], tmp_path: Path
 ) -> None:
-    longer = upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "longer.mp4", rate=FASTER, frames=24, seed=4))
+    longer = upload(studio, Asset.Kind.VIDEO, write_driver(tmp_path / "longer.mp4", rate=SECOND_RATE, frames=24, seed=4))
     job = run(submit(studio, longer, lead, pair), before=Stage.PROVE)
-    assert job.render_facts["frames"] == job.frames_total == FRAMES * FASTER // RATE
+    assert job.render_facts["frames"] == job.frames_total == FRAMES * SECOND_RATE // RATE
 
 
 def test_who_is_filmed_in_the_source_has_to_agree_to_be_depicted(

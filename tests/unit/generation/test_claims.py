@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from casting_material import unread_job
 from django.utils import timezone
 
 from audit.models import Event
 from generation import claims
 from generation.errors import IllegalMove, LeaseLost
-from generation.models import Asset, Job, JobEvent
+from generation.models import Job, JobEvent
 from generation.states import Stage, Status
 from generation.transitions import move
 from users.models import Studio
@@ -20,20 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def job(studio: Studio) -> Job:
-    """A submitted job whose files are never read."""
-    still, video = (
-        Asset.objects.create(studio=studio, kind=kind, file_name="x", upload_path="x", upload_sha256="0" * 64, upload_bytes=1)
-        for kind in (Asset.Kind.STILL, Asset.Kind.VIDEO)
-    )
-    return Job.objects.create(
-        studio=studio,
-        portrait=still,
-        driving=video,
-        purpose="internal_test",
-        engine="mesh",
-        idempotency_key="k",
-        request_sha256="r",
-    )
+    return unread_job(studio)
 
 
 def test_a_stage_is_claimed_once(job: Job) -> None:

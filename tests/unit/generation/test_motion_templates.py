@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from casting_material import codes, run, stand_in, submit, upload
+from casting_material import codes, run, submit, upload
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import load_command_class
@@ -22,7 +22,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 from quick_engine import Asked
 from safetensors.torch import load_file, save_file
-from stage_material import FRAMES, HER, HIM, NOBODY, RATE, Sight, agree, write_driver, write_portrait
+from stage_material import FRAMES, HER, HIM, NOBODY, RATE, Sight, agree, write_driver
 
 from audit.models import Event
 from consent import services as consent_services
@@ -43,25 +43,10 @@ from settings import keys
 from settings.keys import motion_public_keys, motion_signing_key
 from users.models import Studio
 
+pytestmark = pytest.mark.usefixtures("sight")
+
 Apply = Callable[..., Job]
 THEIRS = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
-
-
-@pytest.fixture(autouse=True)
-def asked() -> Asked:
-    return Asked()
-
-
-@pytest.fixture(autouse=True)
-def sight(asked: Asked, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Sight:
-    sight = Sight()
-    stand_in(sight, asked, settings, monkeypatch)
-    return sight
-
-
-@pytest.fixture
-def portrait(studio: Studio, tmp_path: Path) -> Asset:
-    return upload(studio, Asset.Kind.STILL, write_portrait(tmp_path / "portrait.png"))
 
 
 @pytest.fixture

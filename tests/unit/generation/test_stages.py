@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 import torch
+from casting_material import run, upload
 from django.conf import settings as django_settings
 from numpy.typing import NDArray
 from pytest_django.fixtures import Settings
@@ -31,7 +32,7 @@ from generation.job_request import JobRequest
 from generation.models import Asset, Job
 from generation.pipeline import run_stage
 from generation.stages import clear, prove, render
-from generation.states import FINAL, PARKED, Stage, Status
+from generation.states import Stage, Status
 from media.errors import CountersignError
 from media.video import read_frames
 from provenance.watermark.self_test import STRONGER, Margin
@@ -97,21 +98,6 @@ def staff(user: User) -> User:
 
 def ids_of(consents: dict[str, Consent]) -> dict[str, str]:
     return {face: str(consent.pk) for face, consent in consents.items()}
-
-
-def upload(studio: Studio, kind: str, path: Path) -> Asset:
-    chunks = services.read_chunks(path)
-    return services.create_asset(studio=studio, kind=kind, file_name=path.name, chunks=chunks, actor="system:test")
-
-
-def run(job: Job, *, before: Stage | None = None) -> Job:
-    """The job's stages in this process, to its end or its parking, or until `before` is next."""
-    job.refresh_from_db()
-    while job.status not in FINAL | PARKED and job.stage != before:
-        run_stage(stage=Stage(job.stage), job_id=job.pk)
-        job.refresh_from_db()
-        assert job.attempt < 12, job.status
-    return job
 
 
 def codes(job: Job) -> list[str]:

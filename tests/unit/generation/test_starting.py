@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from casting_material import unread_job
 from django.utils import timezone
 
 from generation import claims, dispatch
 from generation.errors import IllegalMove, InvalidRequest
-from generation.models import Asset, Job
+from generation.models import Job
 from generation.pipeline import sweep
 from generation.revocation import cascade
 from generation.selectors import is_waiting
@@ -23,22 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def job(studio: Studio) -> Job:
-    still, video = (
-        Asset.objects.create(studio=studio, kind=kind, file_name="x", upload_path="x", upload_sha256="0" * 64, upload_bytes=1)
-        for kind in (Asset.Kind.STILL, Asset.Kind.VIDEO)
-    )
-    return Job.objects.create(
-        studio=studio,
-        portrait=still,
-        driving=video,
-        purpose="internal_test",
-        engine="mesh",
-        idempotency_key="k",
-        request_sha256="r",
-        status=Status.CLEARED,
-        stage=Stage.RENDER,
-        waits_for_start=True,
-    )
+    return unread_job(studio, status=Status.CLEARED, stage=Stage.RENDER, waits_for_start=True)
 
 
 def test_no_worker_takes_a_waiting_job_and_no_sweep_sends_it(job: Job) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
+from django.urls import reverse
 from django.utils import timezone
 
 from consent.faces.observed import Side
@@ -136,3 +137,8 @@ def make_world(studio: Studio) -> World:
         finished_at=timezone.now(),
     )
     return World(studio, portrait, driving, consent.person, consent, job, record)
+
+
+def page_of(name: str, job: Job) -> str:
+    """The page of that name about a job."""
+    return reverse(name, args=[job.studio.slug, job.pk])

@@ -6,26 +6,15 @@ import uuid
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from portal_material import World, make_asset, make_world
+from portal_material import World, make_asset
 
 from generation.casting import CAST_MAX
 from generation.models import Asset, Job
 from users.models import Studio
 from users.services import create_api_key
-
-
-@pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
-
-
-@pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
 
 
 @pytest.fixture

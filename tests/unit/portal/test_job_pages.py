@@ -3,43 +3,20 @@
 from __future__ import annotations
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from portal_material import World, make_job, make_world
+from portal_material import World, make_job, page_of
 
 from generation.models import Job
 from generation.revocation import revoke
 from generation.states import Status
-from users.models import Studio, User
-
-
-@pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
-
-
-@pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
-
-
-@pytest.fixture
-def member(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def _address(name: str, job: Job) -> str:
-    return reverse(name, args=[job.studio.slug, job.pk])
 
 
 def test_the_inputs_of_a_withdrawn_job_are_neither_linked_nor_handed_out(member: Client, world: World) -> None:
     inputs = [reverse("asset_media", args=[world.studio.slug, asset.pk]) for asset in (world.portrait, world.driving)]
     assert [member.get(address).status_code for address in inputs] == [200, 200]
     revoke(consent_id=world.consent.pk, reason="", actor="person")
-    for page in (_address("job", world.job), reverse("studio", args=[world.studio.slug])):
+    for page in (page_of("job", world.job), reverse("studio", args=[world.studio.slug])):
         shown = member.get(page).content.decode()
         assert not [address for address in inputs if address in shown], page
     refused = [member.get(address) for address in inputs]
@@ -64,7 +41,7 @@ def test_people_are_named_where_their_consents_are_known_and_files_where_not(mem
 def test_what_to_know_of_a_job_that_goes_on_is_on_its_page(member: Client, world: World) -> None:
     warning = {"code": "sound_left_out", "face": "driver:1", "message": "The clip will have no sound."}
     Job.objects.filter(pk=world.job.pk).update(render_facts={**world.job.render_facts, "warnings": [warning]})
-    assert "The clip will have no sound." in member.get(_address("job", world.job)).content.decode()
+    assert "The clip will have no sound." in member.get(page_of("job", world.job)).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +57,7 @@ def test_the_headline_of_a_job_that_ended_says_what_kind_of_end_it_was(
 ) -> None:
     reasons = [{"code": code, "message": "So it is.", "face": None}]
     shown = member.get(
-        _address("job", make_job(world.studio, world.portrait, world.driving, status, reasons=reasons))
+        page_of("job", make_job(world.studio, world.portrait, world.driving, status, reasons=reasons))
     ).content.decode()
     assert f"</span>{label}</p>" in shown
     assert "once the clip is released" not in shown

@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from portal_material import CLIP, World, make_job, make_world
+from portal_material import CLIP, World, make_job, page_of
 
 import portal
 from audit.models import Event
@@ -42,11 +41,6 @@ NOTHING_FOUND: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
-
-
-@pytest.fixture(autouse=True)
 def _small_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is uploaded here is no video; to the examination it looks like a short one."""
     monkeypatch.setattr(examination, "probe", lambda path, **_: clip_of(frames=24))
@@ -56,22 +50,6 @@ def clip_of(*, frames: int, side: int = 512) -> SimpleNamespace:
     return SimpleNamespace(
         width=side, height=side, coded_width=side, coded_height=side, frame_count=frames, duration_s=0.0, frame_rate=Fraction(24)
     )
-
-
-@pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
-
-
-@pytest.fixture
-def member(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-def _address(name: str, job: Job) -> str:
-    return reverse(name, args=[job.studio.slug, job.pk])
 
 
 def test_a_member_signs_in_by_e_mail_and_lands_in_the_studio(user: User, password: str) -> None:
@@ -94,14 +72,14 @@ def test_guessing_passwords_is_slowed_down(user: User) -> None:
 def test_a_viewer_may_look_but_not_submit(world: World, make_member: Any) -> None:
     client = Client()
     client.force_login(make_member(world.studio, Role.VIEWER).user)
-    assert client.get(_address("job", world.job)).status_code == 200
+    assert client.get(page_of("job", world.job)).status_code == 200
     assert client.get(reverse("new_performance", args=[world.studio.slug])).status_code == 403
-    assert client.post(_address("cancel_job", make_job(world.studio, world.portrait, world.driving))).status_code == 403
+    assert client.post(page_of("cancel_job", make_job(world.studio, world.portrait, world.driving))).status_code == 403
 
 
 def test_progress_is_silent_while_nothing_changes_and_stops_at_the_end(member: Client, world: World) -> None:
     job = make_job(world.studio, world.portrait, world.driving, Status.RENDERING, stage=Stage.RENDER, frames_total=24)
-    address = _address("job_progress", job)
+    address = page_of("job_progress", job)
     first = member.get(address)
     assert (first.status_code, "0 of 24 frames" in first.content.decode()) == (200, True)
     seen = re.search(r"\?seen=([\w-]+)", first.content.decode())
@@ -126,48 +104,48 @@ def test_every_status_has_words_and_steps(status: Status, world: World) -> None:
 def test_a_reason_is_shown_with_its_face_and_its_fix(member: Client, world: World) -> None:
     reasons = [{"code": "unknown", "message": "Nobody matches; ask this person for consent.", "face": "portrait:2"}]
     job = make_job(world.studio, world.portrait, world.driving, Status.REFUSED, reasons=reasons)
-    text = member.get(_address("job", job)).content.decode()
+    text = member.get(page_of("job", job)).content.decode()
     assert "Face 2 in the portrait" in text
     assert "ask this person for consent" in text
 
 
 def test_what_a_studio_typed_cannot_become_markup(member: Client, world: World) -> None:
     Asset.objects.filter(pk=world.portrait.pk).update(file_name="<script>alert(1)</script>.png")
-    for address in (_address("job", world.job), reverse("studio", args=[world.studio.slug])):
+    for address in (page_of("job", world.job), reverse("studio", args=[world.studio.slug])):
         text = member.get(address).content.decode()
         assert "<script>alert" not in text
         assert "&lt;script&gt;alert" in text
 
 
 def test_a_released_clip_plays_in_parts_and_downloads_whole(member: Client, world: World) -> None:
-    part = member.get(_address("play", world.job), headers={"Range": "bytes=10-19"})
+    part = member.get(page_of("play", world.job), headers={"Range": "bytes=10-19"})
     assert (part.status_code, part.getvalue()) == (206, CLIP[10:20])
-    whole = member.get(_address("download", world.job))
+    whole = member.get(page_of("download", world.job))
     assert whole.getvalue() == CLIP
     assert world.job.watermark_id in whole.headers["Content-Disposition"]
 
 
 def test_a_download_is_written_down(member: Client, world: World, user: User) -> None:
-    member.get(_address("download", world.job))
+    member.get(page_of("download", world.job))
     event = Event.objects.get(action="output.downloaded")
     assert (event.actor, event.subject_id) == (f"user:{user.pk}", str(world.job.pk))
 
 
 def test_playing_a_clip_is_written_down_once_per_session(member: Client, world: World, user: User) -> None:
     for start in (0, 10, 20):
-        member.get(_address("play", world.job), headers={"Range": f"bytes={start}-"})
+        member.get(page_of("play", world.job), headers={"Range": f"bytes={start}-"})
     event = Event.objects.get(action="output.played")
     assert (event.actor, event.subject_id) == (f"user:{user.pk}", str(world.job.pk))
     another = Client()
     another.force_login(user)
-    another.get(_address("play", world.job))
+    another.get(page_of("play", world.job))
     assert Event.objects.filter(action="output.played").count() == 2
 
 
 @pytest.mark.parametrize("name", ["play", "download"])
 def test_a_clip_stops_when_consent_is_withdrawn_even_before_the_job_is_told(name: str, member: Client, world: World) -> None:
     withdraw_consent(consent_id=world.consent.pk, actor="person", reason="changed my mind")
-    response = member.get(_address(name, world.job))
+    response = member.get(page_of(name, world.job))
     assert response.status_code == 403
     assert "withdr" in response.content.decode().lower()
     assert not Event.objects.filter(action="output.downloaded").exists()
@@ -175,23 +153,23 @@ def test_a_clip_stops_when_consent_is_withdrawn_even_before_the_job_is_told(name
 
 def test_a_withdrawn_job_says_why_and_shows_no_player(member: Client, world: World) -> None:
     revoke(consent_id=world.consent.pk, reason="", actor="person")
-    shown = member.get(_address("job", world.job)).content.decode()
+    shown = member.get(page_of("job", world.job)).content.decode()
     assert "Withdrawn" in shown
-    assert _address("play", world.job) not in shown
+    assert page_of("play", world.job) not in shown
     assert world.job.watermark_id in shown
     assert world.job.manifest_id in shown
-    refused = member.get(_address("play", world.job))
+    refused = member.get(page_of("play", world.job))
     assert (refused.status_code, "ask the people in it" in refused.content.decode()) == (403, True)
 
 
 def test_a_clip_that_changed_on_disk_is_not_handed_out(member: Client, world: World) -> None:
     storage.resolve(world.job.output_path).write_bytes(b"something else")
-    assert member.get(_address("play", world.job)).status_code == 409
+    assert member.get(page_of("play", world.job)).status_code == 409
 
 
 def test_cancelling_ends_the_job(member: Client, world: World) -> None:
     job = make_job(world.studio, world.portrait, world.driving)
-    member.post(_address("cancel_job", job))
+    member.post(page_of("cancel_job", job))
     job.refresh_from_db()
     assert job.status == Status.CANCELLED
 
@@ -205,7 +183,7 @@ def test_the_form_makes_one_job_even_when_it_is_sent_twice(member: Client, studi
     address = reverse("new_performance", args=[studio.slug])
     first, second = member.post(address, _form(territories="de, us")), member.post(address, _form(territories="de, us"))
     job = Job.objects.get()
-    assert first.headers["Location"] == second.headers["Location"] == _address("job", job)
+    assert first.headers["Location"] == second.headers["Location"] == page_of("job", job)
     assert (job.territories, job.options) == (["DE", "US"], {"head_motion": 0.5})
 
 

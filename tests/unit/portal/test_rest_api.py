@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
-from portal_material import CLIP, World, make_job, make_world
+from portal_material import CLIP, World, make_job
 
 from consent.services import withdraw_consent
 from generation.models import Job
@@ -18,16 +17,6 @@ from users.models import Studio, User
 from users.services import create_api_key, revoke_api_key, set_member
 
 SCOPES = ["read", "upload", "submit", "download"]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
-
-
-@pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
 
 
 def _client(studio: Studio, scopes: list[str]) -> Client:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse
 from django.test import Client
@@ -131,19 +130,9 @@ def _routes(patterns: list[URLPattern | URLResolver]) -> Iterator[str | None]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
-
-
-@pytest.fixture(autouse=True)
 def _quick_previews(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(previews, "RENDERER", GreyRenderer())
     monkeypatch.setattr(outputs, "poster", lambda job, at_s: released_file(job).read_bytes())
-
-
-@pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
 
 
 @pytest.fixture

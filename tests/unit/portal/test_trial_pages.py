@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
-from portal_material import GreyRenderer, World, make_cleared_job, make_job, make_world
+from portal_material import GreyRenderer, World, make_cleared_job, make_job, page_of
 from pytest_django.fixtures import Settings
 
 import portal
@@ -29,16 +28,11 @@ from portal.option_form import OptionForm
 from portal.public_answer import public_answer
 from portal.verdict_view import verdict_view
 from portal.wording import OPTION_GROUPS, OPTIONS
-from users.models import Role, Studio, User
+from users.models import Role, Studio
 from users.services import create_api_key
 
 ASKED = {"regions": "lips", "strength": "0.8", "eye_opening": "-0.5", "short_side": "1080", "codec": "hevc", "gaze": "1"}
 KEPT = {"regions": "lips", "strength": 0.8, "eye_opening": -0.5, "short_side": 1080, "codec": "hevc"}
-
-
-@pytest.fixture(autouse=True)
-def _fresh_quotas() -> None:
-    cache.clear()
 
 
 @pytest.fixture(autouse=True)
@@ -49,20 +43,8 @@ def renderer(monkeypatch: pytest.MonkeyPatch) -> GreyRenderer:
 
 
 @pytest.fixture
-def world(studio: Studio) -> World:
-    return make_world(studio)
-
-
-@pytest.fixture
 def job(world: World) -> Job:
     return make_cleared_job(world)
-
-
-@pytest.fixture
-def member(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -71,12 +53,8 @@ def api(studio: Studio) -> Client:
     return Client(headers={"Authorization": f"Bearer {secret}"})
 
 
-def address(name: str, job: Job) -> str:
-    return reverse(name, args=[job.studio.slug, job.pk])
-
-
 def still(client: Client, job: Job, **settings: object) -> Any:
-    return client.post(address("preview", job), {"moment": 0, **settings}, headers={"HX-Request": "true"})
+    return client.post(page_of("preview", job), {"moment": 0, **settings}, headers={"HX-Request": "true"})
 
 
 def call(api: Client, name: str, job: Job, **body: object) -> Any:
@@ -117,7 +95,7 @@ def test_what_is_chosen_in_the_form_is_what_the_job_gets(member: Client, studio:
     job = Job.objects.get()
     assert job.options == KEPT
     assert not job.waits_for_start
-    shown = member.get(address("job", job)).content.decode()
+    shown = member.get(page_of("job", job)).content.decode()
     assert "Lips only" in shown
     assert "HEVC (H.265)" in shown
 
@@ -161,7 +139,7 @@ def test_a_still_follows_the_settings(member: Client, job: Job, renderer: GreyRe
 
 
 def test_a_browser_without_scripts_gets_the_picture_itself(member: Client, job: Job) -> None:
-    answer = member.post(address("preview", job), {"moment": 0})
+    answer = member.post(page_of("preview", job), {"moment": 0})
     assert (answer.headers["Content-Type"], answer.content[:4]) == ("image/png", b"\x89PNG")
 
 
@@ -179,7 +157,7 @@ def test_no_still_without_clearance(status: Status, member: Client, api: Client,
     refused = call(api, "api_job_preview", job)
     assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, "not_previewable")
     assert api.get(reverse("api_job_preview", args=[job.pk])).json()["moments_s"] == []
-    assert 'id="trial"' not in member.get(address("job", job)).content.decode().replace('<div id="trial"', "")
+    assert 'id="trial"' not in member.get(page_of("job", job)).content.decode().replace('<div id="trial"', "")
     assert not renderer.asked
 
 
@@ -202,9 +180,9 @@ def test_the_day_has_an_end(member: Client, api: Client, job: Job, settings: Set
 def test_a_viewer_sees_no_panel_and_gets_no_still(make_member: Any, job: Job) -> None:
     viewer = Client()
     viewer.force_login(make_member(job.studio, Role.VIEWER).user)
-    assert "trial" not in viewer.get(address("job", job)).content.decode()
+    assert "trial" not in viewer.get(page_of("job", job)).content.decode()
     assert still(viewer, job).status_code == 403
-    assert viewer.get(address("trial", job)).status_code == 403
+    assert viewer.get(page_of("trial", job)).status_code == 403
 
 
 def test_the_api_gives_moments_and_a_picture(api: Client, job: Job) -> None:
@@ -228,11 +206,11 @@ def test_the_api_gives_moments_and_a_picture(api: Client, job: Job) -> None:
 
 def test_the_page_learns_when_the_settings_can_be_tried(member: Client, world: World, job: Job) -> None:
     unseen = make_job(world.studio, world.portrait, world.driving)
-    assert f'hx-get="{address("trial", unseen)}"' in member.get(address("job", unseen)).content.decode()
-    assert "HX-Trigger" not in member.get(address("job_progress", unseen)).headers
-    assert member.get(address("trial", unseen)).status_code == 404
-    assert member.get(address("job_progress", job)).headers["HX-Trigger"] == "trial-ready"
-    assert "Make a clip with these settings" in member.get(address("trial", job)).content.decode()
+    assert f'hx-get="{page_of("trial", unseen)}"' in member.get(page_of("job", unseen)).content.decode()
+    assert "HX-Trigger" not in member.get(page_of("job_progress", unseen)).headers
+    assert member.get(page_of("trial", unseen)).status_code == 404
+    assert member.get(page_of("job_progress", job)).headers["HX-Trigger"] == "trial-ready"
+    assert "Make a clip with these settings" in member.get(page_of("trial", job)).content.decode()
 
 
 def test_the_pages_bind_their_scripts_to_what_the_templates_name() -> None:
@@ -276,15 +254,15 @@ def test_a_job_can_wait_for_its_previews(member: Client, api: Client, studio: St
 
 def test_a_waiting_job_says_so_and_is_started_with_the_settings_found(member: Client, world: World) -> None:
     job = make_cleared_job(world, waits_for_start=True)
-    page = member.get(address("job", job)).content.decode()
+    page = member.get(page_of("job", job)).content.decode()
     assert "Ready to preview" in page
     assert "Start with these settings" in page
     assert "every 1s" not in page  # nothing changes without a person
-    answer = member.post(address("start_job", job), {"moment": 0, **ASKED})
-    assert answer.headers["Location"] == address("job", job)
+    answer = member.post(page_of("start_job", job), {"moment": 0, **ASKED})
+    assert answer.headers["Location"] == page_of("job", job)
     job.refresh_from_db()
     assert (job.waits_for_start, job.options, job.status) == (False, KEPT, "cleared")
-    assert "Ready to preview" not in member.get(address("job", job)).content.decode()
+    assert "Ready to preview" not in member.get(page_of("job", job)).content.decode()
 
 
 def test_the_api_starts_a_job_once(api: Client, world: World) -> None:
@@ -299,10 +277,10 @@ def test_the_api_starts_a_job_once(api: Client, world: World) -> None:
 
 
 def test_the_same_settings_twice_make_one_more_clip(member: Client, api: Client, job: Job) -> None:
-    first = member.post(address("make_again", job), {"moment": 3, **ASKED})
+    first = member.post(page_of("make_again", job), {"moment": 3, **ASKED})
     second = call(api, "api_job_again", job, options=KEPT)
     made = Job.objects.exclude(pk=job.pk).get(options=KEPT)
-    assert first.headers["Location"] == address("job", made)
+    assert first.headers["Location"] == page_of("job", made)
     assert second.json()["job"] == str(made.pk)
     assert (made.portrait, made.driving, made.purpose, made.status) == (job.portrait, job.driving, job.purpose, "submitted")
     assert made.named_consents == job.named_consents

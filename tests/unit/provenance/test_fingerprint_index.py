@@ -6,12 +6,12 @@ import uuid
 
 import numpy as np
 import pytest
-from django.utils import timezone
 from provenance_samples import RATE, Frames, fingerprint_of, performance
 
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.fingerprint_index import add_to_index, index_missing, top_matches
 from provenance.models import FingerprintWindow, Record
+from tests.bench.fingerprint.records import sealed_record
 
 pytestmark = pytest.mark.django_db
 SECONDS = 4
@@ -30,21 +30,9 @@ def pictures(clips: dict[tuple[int, int], Frames]) -> dict[tuple[int, int], Vide
 
 
 def sealed(picture: VideoFingerprint) -> Record:
-    number = uuid.uuid4()
-    return Record.objects.create(
-        watermark_id=number.hex[:16],
-        key_name="key",
-        scheme=1,
-        job_id=number,
-        studio_id=uuid.UUID(int=7),
-        system="Countersign",
-        system_version="0.1.0",
-        sealed_at=timezone.now(),
-        manifest_id=f"urn:c2pa:{number}",
-        manifest_sha256="aa" * 32,
-        asset_sha256="bb" * 32,
-        fingerprint=picture.to_bytes(),
-    )
+    record = sealed_record(uuid.uuid4(), picture.to_bytes())
+    record.save(force_insert=True)
+    return record
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import load_command_class
 from pytest_django.fixtures import Settings
 from quick_engine import NAME, Asked, quick_entry
 from stage_material import PlaneEngine, Sight
@@ -86,3 +88,13 @@ def unread_job(studio: Studio, **fields: Any) -> Job:
     )
     given = {"purpose": "internal_test", "engine": "mesh", "idempotency_key": "k", "request_sha256": "r", **fields}
     return Job.objects.create(studio=studio, portrait=still, driving=video, **given)
+
+
+def run_command(capsys: pytest.CaptureFixture[str], name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON answer of a command of this room."""
+    code = 0
+    try:
+        load_command_class("generation", name).run_from_argv(["manage.py", name, *arguments, "--json"])
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    return code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])

@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import casting_material
 import pytest
-from django.core.management import load_command_class
 from django.db import connections
 from preview_material import submitted_job
 from quick_engine import NAME, quick_entry
@@ -41,12 +41,7 @@ def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str, name: str = "job"
 ) -> tuple[int, dict[str, Any]]:
     monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction has to outlive the command
-    code = 0
-    try:
-        load_command_class("generation", name).run_from_argv(["manage.py", name, *arguments, "--json"])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    return code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    return casting_material.run_command(capsys, name, *arguments)
 
 
 def test_a_studios_jobs_are_listed(

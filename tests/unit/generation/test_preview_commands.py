@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import casting_material
 import pytest
-from django.core.management import load_command_class
 from django.db import connections
 from PIL import Image
 from preview_material import CountingRenderer, cleared, submitted_job
@@ -51,12 +50,7 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     monkeypatch.setattr(connections, "close_all", lambda: None)  # the test's transaction has to outlive the command
 
     def run_command(name: str, *arguments: str) -> tuple[int, dict[str, Any]]:
-        code = 0
-        try:
-            load_command_class("generation", name).run_from_argv(["manage.py", name, *arguments, "--json"])
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        return code, json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+        return casting_material.run_command(capsys, name, *arguments)
 
     return run_command
 

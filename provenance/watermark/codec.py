@@ -91,25 +91,37 @@ def decode(soft: Floats) -> Bits:
     """
     signs, pattern = _trellis()
     count = soft.shape[0]
-    metrics = (soft.reshape(count, MESSAGE_BITS, 6) @ signs)[:, :, pattern]
+    metrics = soft.reshape(count, MESSAGE_BITS, 6) @ signs  # of the 64 output patterns
     steps = np.arange(-_UNROLL, MESSAGE_BITS + _UNROLL) % MESSAGE_BITS
     decisions = np.empty((len(steps), count, 2 * _HALF_STATES), dtype=bool)
     state_metric = np.zeros((count, 2 * _HALF_STATES), dtype=np.float32)
+    merged, branch = np.empty_like(state_metric), np.empty((count, _HALF_STATES), dtype=np.float32)
+    room = np.empty((4, count, _HALF_STATES), dtype=np.float32)
     for i, step in enumerate(steps):
-        state_metric = _forward(state_metric, metrics[:, step], decisions[i])
+        np.take(metrics[:, step], pattern, axis=1, out=branch, mode="clip")  # those of all steps at once leave the cache
+        _forward(state_metric, branch, decisions[i], merged, room)
+        state_metric, merged = merged, state_metric
     return _trace_back(decisions, state_metric.argmax(axis=1))[:, _UNROLL : _UNROLL + MESSAGE_BITS]
 
 
-def _forward(state_metric: Floats, branch: Floats, decision: npt.NDArray[np.bool_]) -> Floats:
-    """One add-compare-select step over all states. branch: (N, 8192); writes which predecessor won into `decision`."""
-    even, odd = state_metric[:, 0::2], state_metric[:, 1::2]
-    merged = np.empty_like(state_metric)
-    for half, sign in ((slice(0, _HALF_STATES), 1.0), (slice(_HALF_STATES, None), -1.0)):
-        from_even = even + np.float32(sign) * branch
-        from_odd = odd - np.float32(sign) * branch
+def _forward(
+    state_metric: Floats, branch: Floats, decision: npt.NDArray[np.bool_], merged: Floats, room: npt.NDArray[np.float32]
+) -> None:
+    """One add-compare-select step over all states. branch: (N, 8192); writes `merged`, and which predecessor won in `decision`.
+
+    room: (4, N, 8192) to work in; neighbours side by side are added four times as fast as every second one.
+    """
+    even, odd, from_even, from_odd = room
+    np.copyto(even, state_metric[:, 0::2])
+    np.copyto(odd, state_metric[:, 1::2])
+    for half, toward, against in (
+        (slice(0, _HALF_STATES), np.add, np.subtract),
+        (slice(_HALF_STATES, None), np.subtract, np.add),
+    ):
+        toward(even, branch, out=from_even)
+        against(odd, branch, out=from_odd)
         np.greater(from_odd, from_even, out=decision[:, half])
         np.maximum(from_even, from_odd, out=merged[:, half])
-    return merged
 
 
 def _trace_back(decisions: npt.NDArray[np.bool_], state: npt.NDArray[np.int64]) -> Bits:

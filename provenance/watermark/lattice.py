@@ -65,13 +65,21 @@ Rung = Callable[[LatticeSpectrum], Sequence[Geometry]]
 
 
 class _Comb:
-    """One plane's normalised power and the frequencies of its lattice."""
+    """One plane's normalised power and the frequencies of its lattice.
+
+    power: rows are vertical frequencies from 0, columns horizontal ones from 0 and then the negative ones, as an FFT gives them.
+    """
 
     def __init__(self, power: Tensor, lattice: Lattice, unit: float) -> None:
-        self.power, self._unit = power, unit
+        self.device, self._unit = power.device, unit
         bins = torch.tensor(lattice.bins, dtype=torch.float32, device=power.device)
         low = bins.norm(dim=1) <= _LOW_SHARE * lattice.highest
         self._bins = {False: bins, True: bins[low]}
+        # negative frequencies before positive ones, and a frame of mean power for all that lies outside: no look-up asks where
+        rows, self._reach = power.shape[0], power.shape[1] // 2
+        inside = torch.cat([power[:, 1 - self._reach :], power[:, : self._reach]], dim=1)
+        framed = pad(inside, (2, 2, 0, 2), value=1.0)
+        self._rows, self._columns, self._power = rows, framed.shape[1], framed.flatten()
 
     def gather(self, matrices: Tensor, *, low: bool, exact: bool) -> tuple[Tensor, int]:
         """Power at the lattice of M maps, float32 (M,), and how many points each sums; `exact` interpolates."""
@@ -83,23 +91,30 @@ class _Comb:
         return values.sum(dim=1), bins.shape[0]
 
     def _nearest(self, down: Tensor, across: Tensor) -> Tensor:
-        rows, columns = self.power.shape
-        y, x = down.round().long(), across.round().long()
-        seen = (y < rows) & (x.abs() < columns // 2)
-        index = y.clamp_max_(rows - 1) * columns + x.remainder_(columns)
-        return torch.where(seen, torch.take(self.power, index), 1.0)
+        return self._at(self._index(down.round(), across.round()))
 
     def _between(self, down: Tensor, across: Tensor) -> Tensor:
         y, x = down.floor(), across.floor()
         fy, fx = down - y, across - x
-        return (1.0 - fy) * ((1.0 - fx) * self._nearest(y, x) + fx * self._nearest(y, x + 1.0)) + fy * (
-            (1.0 - fx) * self._nearest(y + 1.0, x) + fx * self._nearest(y + 1.0, x + 1.0)
+        here = self._index(y, x)
+        below = here + self._columns
+        return (1.0 - fy) * ((1.0 - fx) * self._at(here) + fx * self._at(here + 1)) + fy * (
+            (1.0 - fx) * self._at(below) + fx * self._at(below + 1)
         )
+
+    def _index(self, y: Tensor, x: Tensor) -> Tensor:
+        """Of whole frequencies y >= 0 and x, int32; what lies outside falls on the frame, its neighbours below and beside too."""
+        reach = self._reach
+        row, column = y.clamp_max(self._rows), x.clamp(-reach - 1, reach) + (reach + 1)
+        return row.int() * self._columns + column.int()
+
+    def _at(self, index: Tensor) -> Tensor:
+        return self._power.index_select(0, index.flatten()).view(index.shape)
 
 
 def score(combs: Sequence[_Comb], matrices: Tensor, *, low: bool = False, exact: bool = False) -> Tensor:
     """Excess power on the lattice of M maps, float (M, 2, 2), in standard deviations of noise: float32 (M,)."""
-    device = combs[0].power.device
+    device = combs[0].device
     parts = []
     for start in range(0, len(matrices), _CHUNK):
         some = matrices[start : start + _CHUNK].to(device=device, dtype=torch.float32)

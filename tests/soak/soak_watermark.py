@@ -1,7 +1,8 @@
 """Looks for our mark where it is not, for as long as it is let: no search may be accepted. A JSON line last.
 
 Run: `./dev soak watermark [--searches N]` or `python -m tests.soak.soak_watermark`. Each search is made from its number alone and
-kept under var/soak with the version of the detector: a run that was stopped goes on where it stopped.
+kept under var/soak with the version of the detector: a run that was stopped goes on where it stopped. Two processes share the
+work by `--share 0/2` and `--share 1/2`.
 """
 
 from __future__ import annotations
@@ -128,35 +129,56 @@ def our_detector() -> Detector:
     return Detector(keys, ids, sync_key=SYNC_KEY, scheme_1_keys=old)
 
 
+def kept(journal: Path) -> list[dict[str, Any]]:
+    """The searches made so far."""
+    return [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
+def share(text: str) -> tuple[int, int]:
+    """`0/2` is the even numbers, `1/2` the odd ones."""
+    part, _, parts = text.partition("/")
+    if not 0 <= int(part) < int(parts):
+        raise argparse.ArgumentTypeError(f"{text} is no share: write 0/2 for the first of two")
+    return int(part), int(parts)
+
+
+def run(journal: Path, searches: int, part: tuple[int, int]) -> None:
+    """Makes the searches of one share that are not yet kept."""
+    made = {row["number"] for row in kept(journal)}
+    detector = our_detector()
+    # other processes append too: a line is one write
+    with journal.open("a", buffering=1) as lines:
+        for number in range(part[0], searches, part[1]):
+            if number in made:
+                continue
+            row = search(number, detector)
+            lines.write(json.dumps(row) + "\n")
+            if row["accepted"]:
+                print(f"ACCEPTED: {row}", flush=True)
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Counts over all searches kept."""
+    return {
+        "searches": len(rows),
+        "accepted": sum(row["accepted"] for row in rows),
+        "versions": Counter(row["version"] for row in rows),
+        "kinds": Counter(row["kind"] for row in rows),
+        "words_compared": sum(row["candidates"] for row in rows),
+        "nearest_nats": max((row["log_evidence"] - row["required"] for row in rows), default=None),
+    }
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--searches", type=int, default=5000)
+    parser.add_argument("--share", type=share, default=(0, 1), metavar="I/N", help="the part of the work of this process")
     parser.add_argument("--journal", type=Path, default=JOURNAL)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     options.journal.parent.mkdir(parents=True, exist_ok=True)
-    lines = options.journal.read_text().splitlines() if options.journal.exists() else []
-    rows = [json.loads(line) for line in lines]
-    detector = our_detector()
-    with options.journal.open("a") as journal:
-        for number in range(len(rows), options.searches):
-            rows.append(search(number, detector))
-            journal.write(json.dumps(rows[-1]) + "\n")
-            journal.flush()
-            if rows[-1]["accepted"]:
-                print(f"ACCEPTED: {rows[-1]}", flush=True)
-    print(
-        json.dumps(
-            {
-                "searches": len(rows),
-                "accepted": sum(row["accepted"] for row in rows),
-                "versions": Counter(row["version"] for row in rows),
-                "kinds": Counter(row["kind"] for row in rows),
-                "words_compared": sum(row["candidates"] for row in rows),
-                "nearest_nats": max((row["log_evidence"] - row["required"] for row in rows), default=None),
-            }
-        )
-    )
+    run(options.journal, options.searches, options.share)
+    print(json.dumps(summary(kept(options.journal))))
 
 
 if __name__ == "__main__":

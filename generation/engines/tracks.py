@@ -12,12 +12,14 @@ from generation.engines.base import Bridged, FaceTrack, UnusablePerformance
 MAX_MISSING = 0.2  # over a fifth missing, a bridge is invention
 MIN_PRESENCE = 0.5  # the published threshold of the landmark network's face flag; below it the face is covered or gone
 LONG_GAP_S = 0.5  # an expression held for longer looks frozen
+_FRAMES_AT_ONCE = 256
 RELAX_S = 0.3  # a face comes to rest, and back, in about this time
 
 
 def missing_frames(track: FaceTrack) -> Tensor:
     """bool (T,): frames without landmarks, or in which the tracker doubts that it sees the face."""
-    found = torch.isfinite(track.landmarks).flatten(1).all(1)
+    parts = torch.split(track.landmarks, _FRAMES_AT_ONCE)  # of a long clip, the comparison alone would copy the whole
+    found = torch.cat([torch.isfinite(some).flatten(1).all(1) for some in parts])
     return ~found | (track.presence.to(found.device) < MIN_PRESENCE)
 
 
@@ -46,19 +48,36 @@ def require_usable(track: FaceTrack) -> None:
         )
 
 
+class BridgedTrack:
+    """Every frame of a track, float32 (478, 3); gaps are filled when asked for, so that a long clip is in memory once.
+
+    A gap is a move that starts and ends at rest; ends are held. At least one frame must be whole.
+    """
+
+    def __init__(self, track: FaceTrack) -> None:
+        self._landmarks = track.landmarks.float().cpu()
+        seen = (~missing_frames(track)).nonzero()[:, 0].cpu()  # (S,)
+        frames = torch.arange(track.frame_count)
+        after = torch.searchsorted(seen, frames).clamp(max=len(seen) - 1)
+        before = (torch.searchsorted(seen, frames, right=True) - 1).clamp(min=0)
+        self._first, self._last = seen[before], seen[after]
+        share = ((frames - self._first).float() / (self._last - self._first).clamp(min=1)).clamp(0, 1)
+        self._eased = (share * share * (3 - 2 * share))[:, None, None]
+
+    def __len__(self) -> int:
+        return len(self._landmarks)
+
+    def __getitem__(self, frames: Tensor) -> Tensor:
+        """Frames int64 (B,) -> (B, 478, 3)."""
+        first, last = self._landmarks[self._first[frames]], self._landmarks[self._last[frames]]
+        return torch.lerp(first, last, self._eased[frames])
+
+
 def bridge(track: FaceTrack) -> Tensor:
-    """float32 (T, 478, 3): gaps filled by moves that start and end at rest, ends held. At least one frame must be whole."""
-    missing = missing_frames(track)
-    if not bool(missing.any()):
+    """All frames of `BridgedTrack`: float32 (T, 478, 3). The track's own tensor where nothing is missing."""
+    if not bool(missing_frames(track).any()):
         return track.landmarks.float()
-    seen = (~missing).nonzero()[:, 0]  # (S,)
-    frames = torch.arange(track.frame_count, device=seen.device)
-    after = torch.searchsorted(seen, frames).clamp(max=len(seen) - 1)
-    before = (torch.searchsorted(seen, frames, right=True) - 1).clamp(min=0)
-    first, last = seen[before], seen[after]
-    share = ((frames - first).float() / (last - first).clamp(min=1)).clamp(0, 1)
-    eased = (share * share * (3 - 2 * share))[:, None, None]
-    return torch.lerp(track.landmarks[first].float(), track.landmarks[last].float(), eased)
+    return BridgedTrack(track)[torch.arange(track.frame_count)]
 
 
 def certainty(track: FaceTrack) -> Tensor:

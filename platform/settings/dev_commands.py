@@ -29,6 +29,8 @@ DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "settings.development",
     # small networks: a second thread of torch gains little, and beside another busy process costs tenfold by spinning
     "OMP_NUM_THREADS": "1",
+    # frames pass through many threads: an arena of the heap for each keeps what the others freed, and long clips grow
+    "MALLOC_ARENA_MAX": "1",
 }
 
 

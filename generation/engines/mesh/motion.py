@@ -14,7 +14,7 @@ from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.measures import face_size, gaze_offsets, lips
 from generation.engines.mesh.reference import choose_reference
 from generation.engines.mesh.smoothing import Smoother
-from generation.engines.tracks import bridge, certainty, require_usable
+from generation.engines.tracks import BridgedTrack, bridge, certainty, require_usable
 
 __all__ = ["Driver", "Motion", "Neutral", "face_size"]
 
@@ -53,13 +53,13 @@ class Driver:
     def __init__(self, track: FaceTrack, options: Options, config: MeshConfig) -> None:
         require_usable(track)
         self._options, self._config = options, config
-        self._points = bridge(track).cpu()  # (T, 478, 3)
+        self._track = track
         self._certainty = certainty(track)  # (T,)
-        self._smoother = Smoother(self._points, options.smoothing, config)
+        self._smoother = Smoother(BridgedTrack(track), options.smoothing, config)
         self._rest_at(options.reference)
 
     def __len__(self) -> int:
-        return len(self._points)
+        return self._track.frame_count
 
     def facing(self, still: Tensor) -> Driver:
         """This driver for a face with the landmarks `still` (478, 3): at rest in the frame that looks most like it.
@@ -69,14 +69,18 @@ class Driver:
         if self._options.reference is not None or self._options.motion is MotionMode.ABSOLUTE:
             return self
         driver = copy(self)
-        driver._rest_at(choose_reference(self._points, still, self._config))
+        driver._rest_at(self._most_at_rest(still))
         return driver
 
     def _rest_at(self, frame: int | None) -> None:
         """Measure all motion from a frame, or from the most neutral one."""
-        chosen = choose_reference(self._points, None, self._config) if frame is None else frame
-        self.reference = min(max(chosen, 0), len(self._points) - 1)
+        chosen = self._most_at_rest(None) if frame is None else frame
+        self.reference = min(max(chosen, 0), len(self) - 1)
         self.neutral = self._read_neutral(self.reference)
+
+    def _most_at_rest(self, still: Tensor | None) -> int:
+        """The frame that looks most like a still (478, 3), or the most neutral one. Bridged as a whole for this moment only."""
+        return choose_reference(bridge(self._track).cpu(), still, self._config)
 
     def _read_neutral(self, frame: int) -> Neutral:
         points = self._smoother(frame, frame + 1)

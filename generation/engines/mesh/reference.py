@@ -10,6 +10,8 @@ from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.measures import Lips, gaze_offsets, lid_gaps, lips
 
+_FRAMES_AT_ONCE = 256
+
 
 def choose_reference(points: Tensor, still: Tensor | None, config: MeshConfig) -> int:
     """The rest frame of a driver. points: (T, 478, 3); still: (478, 3) of the face to be moved, in its own pixels, or None.
@@ -28,12 +30,19 @@ def choose_reference(points: Tensor, still: Tensor | None, config: MeshConfig) -
 
 def likeness_distance(points: Tensor, still: Tensor) -> Tensor:
     """(T,): mean distance of the face points from the still's in the picture, place and size aside, in face heights."""
+    face = (still[: topology.FACE_POINTS, :2] - still[: topology.FACE_POINTS, :2].mean(0)).to(points)
+    height = (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
+    # a clip of minutes at once would be copied four times over
+    distance: Tensor = torch.cat([_mean_distance(some, face) for some in torch.split(points, _FRAMES_AT_ONCE)]) / height
+    return distance
+
+
+def _mean_distance(points: Tensor, face: Tensor) -> Tensor:
+    """(T,): of the face points (T, 478, 3), brought to the size of `face` (468, 2) around its middle, from it, in pixels."""
     faces = points[:, : topology.FACE_POINTS, :2]
     faces = faces - faces.mean(1, keepdim=True)
-    face = (still[: topology.FACE_POINTS, :2] - still[: topology.FACE_POINTS, :2].mean(0)).to(faces)
     scale = (faces * face).sum((1, 2)) / faces.square().sum((1, 2))
-    height = (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
-    distance: Tensor = (faces * scale[:, None, None] - face).norm(dim=-1).mean(1) / height
+    distance: Tensor = (faces * scale[:, None, None] - face).norm(dim=-1).mean(1)
     return distance
 
 

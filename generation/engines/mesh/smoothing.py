@@ -10,23 +10,27 @@ from torch import Tensor
 from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.measures import lid_gaps
+from generation.engines.tracks import BridgedTrack
+
+_SIZED_FRAMES = 300  # spread over the clip: enough for the usual height of its face
 
 
 class Smoother:
     """Savitzky-Golay over a track, undone where the filter would cut off motion.
 
     What the filter takes away is noise while it is small; the share of it that is given back grows with its size, measured
-    over the neighbourhood of each point. points: (T, 478, 3). strength: 0 changes nothing, 1 is the default window.
+    over the neighbourhood of each point. strength: 0 changes nothing, 1 is the default window.
     """
 
-    def __init__(self, points: Tensor, strength: float, config: MeshConfig) -> None:
+    def __init__(self, points: BridgedTrack, strength: float, config: MeshConfig) -> None:
         self._points = points
         self._kernel = geometry.savgol_kernel(round(config.smooth_half_window * strength), config.smooth_order)
-        size = (points[:, topology.CHIN] - points[:, topology.FOREHEAD]).norm(dim=-1).median()
+        some = points[torch.linspace(0, len(points) - 1, min(len(points), _SIZED_FRAMES)).long()]
+        size = (some[:, topology.CHIN] - some[:, topology.FOREHEAD]).norm(dim=-1).median()
         self._noise = float(size) * config.noise_floor * max(strength, 1e-6) ** 2
         self._shift_noise = float(size) * config.shift_noise * max(strength, 1e-6) ** 2
         self._lid_noise = float(size) * config.lid_noise * max(strength, 1e-6) ** 2
-        self._near = _neighbourhoods(points[len(points) // 2, :, :2].double(), 0.08 * float(size))
+        self._near = _neighbourhoods(some[len(some) // 2, :, :2].double(), 0.08 * float(size))
 
     def raw(self, start: int, stop: int, halo: int = 0) -> Tensor:
         """Unsmoothed frames start - halo .. stop + halo, ends held: float64 (B + 2 halo, 478, 3)."""

@@ -39,6 +39,7 @@ from media.tracking import FaceTracker
 from media.video import VideoWriter, prefetch, read_frames
 from media.video.colour import to_yuv
 from provenance.watermark import Embedder, derive_key
+from settings.dev_commands import DEFAULTS
 from tests.bench.animation import acting, clips, report
 
 SIZE = 512
@@ -192,7 +193,7 @@ def peak_mb(frames: int, portrait_path: Path | None) -> float:
     """Largest resident memory, in MiB, of a fresh process that does the whole."""
     command = [sys.executable, "-m", "tests.bench.animation.speed", "--memory-child", str(frames)]
     command += ["--portrait", str(portrait_path)] if portrait_path else []
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**DEFAULTS, **os.environ})
     return float(done.stdout.split()[-1])
 
 

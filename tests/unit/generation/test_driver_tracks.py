@@ -9,7 +9,7 @@ from mesh_material import RATE, as_track, portrait_landmarks, still_track, turne
 from generation.engines.base import FaceTrack, Options, UnusablePerformance
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.motion import Driver
-from generation.engines.tracks import bridge, bridged_stretches, certainty, missing_frames, require_usable
+from generation.engines.tracks import BridgedTrack, bridge, bridged_stretches, certainty, missing_frames, require_usable
 
 
 def nodding(frames: int) -> torch.Tensor:
@@ -46,6 +46,19 @@ def test_a_bridge_leaves_and_arrives_gently() -> None:
     assert steps[0] < 0.5 * steps[5]
     assert steps[-1] < 0.5 * steps[5]
     assert bool((steps.diff().abs() < 0.35 * steps.max()).all())
+
+
+def test_a_long_track_with_a_gap_is_in_memory_once() -> None:
+    track = without(nodding(60), 20, 30)
+    bridged = BridgedTrack(track)
+    track.landmarks[40] = 7.0  # the bridge reads what the track holds
+    assert bool((bridged[torch.tensor([40])] == 7.0).all())
+
+
+def test_a_few_bridged_frames_are_those_of_the_whole_bridge() -> None:
+    track = without(nodding(60), 20, 30)
+    some = torch.tensor([5, 22, 29, 59, 59])
+    assert torch.equal(BridgedTrack(track)[some], bridge(track)[some])
 
 
 def test_a_bridge_changes_no_frame_that_was_seen() -> None:

@@ -17,7 +17,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
 from django.core.management import ManagementUtility  # noqa: E402
 from django.core.management.base import BaseCommand  # noqa: E402
 
-from settings import embedded, env  # noqa: E402
+from settings import embedded, env, streams  # noqa: E402
 from settings.postgres import ServiceProblem  # noqa: E402
 
 
@@ -38,6 +38,7 @@ class CommandLine(ManagementUtility):
 def main() -> None:
     """Run one management command; its exit code is ours."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings.development")
+    streams.outlive_readers()
     # by default SIGTERM skips every `finally`, and the database would stay behind
     signal.signal(signal.SIGTERM, _leave)
     try:

@@ -26,6 +26,12 @@ def consents_by_id(*, ids: Iterable[UUID], lock: bool = False) -> dict[UUID, Con
     return {consent.id: consent for consent in (found.select_for_update() if lock else found)}
 
 
+def names_by_consent(*, ids: Iterable[UUID], studio_id: UUID) -> dict[UUID, str]:
+    """Return the names that a studio gave the people of these consents. Consents of other studios are left out."""
+    rows = Consent.objects.filter(id__in=list(ids), studio_id=studio_id)
+    return dict(rows.values_list("id", "person__display_name"))
+
+
 def given_consents(*, studio_id: UUID) -> list[Consent]:
     """Return a studio's consents that are given, newest first, whatever their dates and scope."""
     return list(Consent.objects.filter(studio_id=studio_id, state=State.GIVEN.value).order_by("-given_at"))

@@ -13,23 +13,23 @@ FIX: Mapping[str, str] = MappingProxyType(
         ),
         "declared_fictional": "The picture is declared to show no real person. Wait for a moderator to confirm it.",
         "unnamed": (
-            "{face} is a person without a named consent. "
-            "Ask this person for consent and enrol them (`enroll`), or name the consent that you have for {face}."
+            "No consent was named for {face}, and none of this studio's was found for it. "
+            "Ask this person for consent and enrol them (`enroll`, with photos that show them as they look here), "
+            "name a consent of theirs (on the command line: --consent {face}=ID), or use a file without this face."
         ),
         "unknown": "The consent named for {face} is not one of this studio. Name a consent of this studio for {face}.",
         "hidden_face": "{face} lies hidden under the transparency of the picture. Flatten the picture and send it again.",
         "unmatchable": "{face} cannot be matched: {detail}. Remove this person from the picture, or send a clearer one.",
         "no_template": "The consent named for {face} has no face template of the engine in use. Enrol this person again.",
         "mismatch": "{face} is not the person of the named consent. Ask the person who is shown for consent.",
-        "not_given": "The consent named for {face} was not given. Wait for the person's answer, or ask again.",
-        "suspended": "The consent named for {face} is suspended. Wait for the moderators' answer.",
-        "withdrawn": "The consent named for {face} was withdrawn. Ask this person for a new consent.",
-        "terminated": "The consent named for {face} was terminated. Ask this person for a new consent.",
-        "expired": "The consent named for {face} has expired. Ask this person for a new consent.",
-        "not_started": "The consent named for {face} is not valid before {detail}. Wait until then, or ask for another period.",
+        "not_given": "The consent for {face} was not given. Wait for the person's answer, or ask again.",
+        "suspended": "The consent for {face} is suspended. Wait for the moderators' answer.",
+        "withdrawn": "The consent for {face} was withdrawn. Ask this person for a new consent.",
+        "terminated": "The consent for {face} was terminated. Ask this person for a new consent.",
+        "expired": "The consent for {face} has expired. Ask this person for a new consent.",
+        "not_started": "The consent for {face} is not valid before {detail}. Wait until then, or ask for another period.",
         "out_of_scope": (
-            "The consent named for {face} does not cover this job: {detail}. "
-            "Change the job, or ask this person for a wider consent."
+            "The consent for {face} does not cover this job: {detail}. Change the job, or ask this person for a wider consent."
         ),
         "unknown_purpose": "The purpose is not a known one. Choose one of {detail}.",
         "no_face": "No face was found in the {detail}. Send one that shows a face.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from consent.selectors import names_by_consent
 from generation import storage
 from generation.errors import GenerationError
 from generation.models import Asset, Job
@@ -57,6 +59,18 @@ def jobs_of(studio: Studio) -> QuerySet[Job]:
 def job_of(studio: Studio, job_id: uuid.UUID) -> Job | None:
     """One job of a studio, or None; another studio's reads like one that does not exist."""
     return jobs_of(studio).filter(pk=job_id).first()
+
+
+def people_of(jobs: Collection[Job], *, studio: Studio) -> dict[uuid.UUID, dict[str, str]]:
+    """By job, whose consent stands for each face: the names that `studio`, whose jobs they are, gave its people."""
+    wanted = {uuid.UUID(consent) for job in jobs for consent in job.named_consents.values()}
+    names = names_by_consent(ids=wanted, studio_id=studio.pk)
+    return {
+        job.pk: {
+            face: names[uuid.UUID(consent)] for face, consent in sorted(job.named_consents.items()) if uuid.UUID(consent) in names
+        }
+        for job in jobs
+    }
 
 
 def is_waiting(job: Job) -> bool:

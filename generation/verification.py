@@ -12,13 +12,14 @@ from django.utils import timezone
 from consent.selectors import public_standing
 from generation.models import Job
 from generation.states import Status
-from generation.verdict_words import headline
+from generation.verdict_words import headline, standing_reasons
 from provenance.examine import examine
 
 
 def verify_file(path: Path) -> dict[str, Any]:
     """Examine a file of any origin. The shape is that of `verify` in the command line's JSON, without `file`.
 
+    Its reasons begin with what no longer stands: of the record behind the verdict, then of any other that the file holds.
     Raises BadInput when the file cannot be read as a video or a still, and provenance's ExaminationTooLong.
     """
     examination = examine(path, limits=settings.MEDIA_LIMITS, deadline_s=settings.REQUEST_LIMITS.verify_seconds)
@@ -28,6 +29,8 @@ def verify_file(path: Path) -> dict[str, Any]:
         answer["record"] |= standing(record.job_id, preview=record.preview)
     for entry, record in zip(answer["records"], examination.records, strict=True):
         entry |= standing(record.job_id, preview=record.preview)
+    ended = [reason for record in (answer["record"], *answer["records"]) for reason in standing_reasons(record)]
+    answer["reasons"] = list(dict.fromkeys([*ended, *answer["reasons"]]))
     return {"summary": headline(answer["verdict"], answer["record"], answer["reasons"]), **answer}
 
 

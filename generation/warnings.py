@@ -31,7 +31,7 @@ def sound_left_out(lead: Asset, decision: Decision) -> Warnings:
     consents = consents_by_id(ids=[face.consent_id for face in heard if face.consent_id])
     silent = [face.face for face in heard if face.consent_id not in consents or not consents[face.consent_id].voice]
     message = (
-        f"The clip will have no sound: the consent named for {' and '.join(silent)} does not cover the voice. "
+        f"The clip will have no sound: the consent for {' and '.join(silent)} does not cover the voice. "
         "Ask for a consent that does (on the command line: enroll ... --voice), and submit again."
     )
     return [_warning("sound_left_out", silent[0] if silent else None, message)]

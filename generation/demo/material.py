@@ -20,6 +20,8 @@ from media.video import VideoWriter
 
 ENLARGEMENT = 4  # the clip is 176x144 and its face 45 px wide; the tracker wants more
 PERFORMER_PHOTO_FRAMES = (0, 40, 80)
+CALLER_SQUARE_PX = (110, 40, 622, 552)  # of an enlarged frame: as large as the astronaut
+LATER_FRAME = 20  # of the talking head: where its second performance begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,14 @@ def write_material(folder: Path, *, frames: int = 120) -> Material:
         performer_photos=tuple(photos),
         unrelated_clip=wheel_clip("bikes.mp4"),
     )
+
+
+def write_scene_of_two(folder: Path) -> tuple[Path, Path]:
+    """Write a still of both people side by side, and a second performance, for trying to cast two faces."""
+    both, later = folder / "two.png", folder / "caller-later.mp4"
+    people = (Image.fromarray(np.asarray(skimage.data.astronaut())), next(talking_head_frames()).crop(CALLER_SQUARE_PX))
+    scene = Image.new("RGB", (sum(person.width for person in people), people[0].height))
+    scene.paste(people[0], (0, 0))
+    scene.paste(people[1], (people[0].width, 0))
+    scene.save(both)
+    return both, write_talking_head(later, first=LATER_FRAME)

@@ -6,7 +6,7 @@ import enum
 import json
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -82,8 +82,12 @@ class JsonCommand(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(result, default=str))
             return
-        for line in plain_lines(self.for_people(result)):
+        for line in self.lines_for_people(result):
             self.stdout.write(line)
+
+    def lines_for_people(self, result: Mapping[str, Any]) -> Iterable[str]:
+        """What is printed without --json."""
+        return plain_lines(self.for_people(result))
 
     def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is shown of a result without --json: all of it, unless a command knows what is too much to read."""
@@ -127,4 +131,9 @@ def _words(value: Any) -> str:
         text = ", ".join("-".join(map(_words, item)) if isinstance(item, list | tuple) else _words(item) for item in value)
     else:
         text = "" if value in (None, {}) else str(value)
-    return text or "-"
+    return printable(text) or "-"
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: what a file says of itself may hold control characters, which would move the cursor or hide lines."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

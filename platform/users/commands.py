@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from audit.commands import Exit, JsonCommand, sentence
+from audit.commands import Exit, JsonCommand, plain_lines, printable, sentence
 
-__all__ = ["Exit", "JsonCommand", "sentence"]
+__all__ = ["Exit", "JsonCommand", "plain_lines", "printable", "sentence"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -55,11 +56,12 @@ class Command(JsonCommand):
             report = self._run(folder, Path(scratch))
         report["seconds"] = round(time.monotonic() - started, 1)
         (folder / "report.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
-        return {"report": str(folder / "report.json"), "ok": report["ok"]}, Exit.DONE if report["ok"] else Exit.FAILED
+        return _answer(folder, report), Exit.DONE if report["ok"] else Exit.FAILED
 
     def _run(self, folder: Path, scratch: Path) -> dict[str, Any]:
         self._say(f"Enrolling two people, {DEPICTED!r} and {PERFORMER!r} ...")
         inputs = material.write_material(folder / "inputs")
+        material.write_scene_of_two(folder / "inputs")
         studio = studio_by_slug(STUDIO) or create_studio(slug=STUDIO, name="Demo studio")
         named = _enrol(studio, inputs)
         self._say(f"Animating {inputs.portrait.name} by the performance in {inputs.driving.name}, marking, signing ...")
@@ -104,6 +106,16 @@ class Command(JsonCommand):
     def _say(self, text: str) -> None:
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _answer(folder: Path, report: dict[str, Any]) -> dict[str, Any]:
+    """Where the files are, and how to look at them; of a job that was not released there is the report alone."""
+    answer = {"report": str(folder / "report.json"), "ok": report["ok"]}
+    if not report["verdicts"]:
+        return answer
+    clip = folder / "output.mp4"
+    verify = f"./dev manage verify {shlex.quote(str(clip))}"
+    return {"clip": str(clip), "contact_sheet": str(folder / "contact_sheet.png"), "to_verify_it": verify, **answer}
 
 
 def _enrol(studio: Studio, inputs: material.Material) -> dict[str, str]:

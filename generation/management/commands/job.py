@@ -14,7 +14,7 @@ from generation.management.commands.generate import EXIT_CODES, finished, named_
 from generation.management.told import JobCommand
 from generation.models import Job
 from generation.posters import poster
-from generation.selectors import jobs_of
+from generation.selectors import jobs_of, people_of
 from users.commands import Exit
 from users.selectors import studio_by_slug
 
@@ -64,7 +64,15 @@ def _listed(slug: str | None) -> list[dict[str, Any]]:
     studio = studio_by_slug(slug) if slug else None
     if studio is None:
         raise InvalidRequest("Name a studio that exists: job list --studio SLUG.")
+    jobs = list(jobs_of(studio)[:LISTED])
+    people = people_of(jobs, studio=studio)
     return [
-        {"job": str(job.pk), "status": str(job.status), "created": job.created_at.isoformat(), "purpose": job.purpose}
-        for job in jobs_of(studio)[:LISTED]
+        {
+            "job": str(job.pk),
+            "status": str(job.status),
+            "created": job.created_at.isoformat(),
+            "purpose": job.purpose,
+            "people": people[job.pk],
+        }
+        for job in jobs
     ]

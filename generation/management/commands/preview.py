@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
 
 from generation.management.commands.generate import ACTOR, EXIT_CODES, named_job, pairs, require_writable
-from generation.options import parse_options
+from generation.options import option_values, parse_options
 from generation.previews.errors import NotPreviewable, PreviewQuotaUsed
 from generation.previews.scene import is_zoomed
-from generation.previews.services import moments_of, preview, previews_left
+from generation.previews.services import LIMITS, moments_of, preview, previews_left
 from media.errors import CountersignError
 from users.commands import Exit, JsonCommand
 
@@ -42,17 +43,37 @@ class Command(JsonCommand):
         job = named_job(options["job"])
         destination: Path = options["out"]
         require_writable(destination)
-        settings = pairs(options["option"], "--option head_motion=0.5")
-        picture = preview(job=job, options=settings, moment=options["moment"], actor=ACTOR)
+        settings = parse_options(pairs(options["option"], "--option head_motion=0.5"))
+        picture = preview(job=job, options=option_values(settings), moment=options["moment"], actor=ACTOR)
         destination.parent.mkdir(parents=True, exist_ok=True)
         destination.write_bytes(picture.png)
         answer = {
             "job": str(job.pk),
             "output": str(destination),
-            "shows": "the face from near" if is_zoomed(job, parse_options(settings).shape) else "what the clip will show",
+            "shows": "the face from near" if is_zoomed(job, settings.shape) else "what the clip will show",
+            "options": picture.row.options,
+            "moment": options["moment"],
             "at_s": picture.row.at_s,
             "moments_s": list(moments_of(job)),
             "watermark_id": picture.row.watermark_id,
             "left_today": previews_left(job.studio),
+            "studio": job.studio.slug,
         }
         return answer, Exit.DONE
+
+    def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Which moment and which options in a line each, and of what something is left."""
+        others = ", ".join(f"{at_s:g}" for at_s in result["moments_s"])
+        left = f"{result['left_today']} of {LIMITS.previews_per_day} for studio {result['studio']}; a day ends at 00:00 UTC"
+        return {
+            **{name: result[name] for name in ("job", "output", "shows")},
+            "options": _told(result["options"]),
+            "moment": f"{result['moment']}, at {result['at_s']:g} s (they are at {others} s, counted from 0)",
+            "watermark_id": result["watermark_id"],
+            "previews_left_today": left,
+        }
+
+
+def _told(options: Mapping[str, Any]) -> str:
+    changed = ", ".join(f"{name}={value}" for name, value in options.items())
+    return f"{changed} (all others at their defaults)" if changed else "all at their defaults"

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandParser
 
+from generation.management.verdict_lines import verdict_lines
 from generation.verification import verify_file
 from media.errors import BadInput, CountersignError
-from users.commands import Exit, JsonCommand, sentence
+from users.commands import Exit, JsonCommand, plain_lines, sentence
+
+MORE = "(verify --details shows what each layer found)"
 
 
 class Command(JsonCommand):
     """Verify files; the exit code is 0 whatever the verdicts, and 64 when no file could be examined."""
 
-    help = "Check the origin of video files: signature, watermark, fingerprint and the consent behind them."
+    help = "Check the origin of videos and stills: signature, watermark, fingerprint and the consent behind them."
+    _details = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         """One or more files."""
         super().add_arguments(parser)
+        parser.add_argument("--details", action="store_true", help="show what every layer found, not the answer alone")
         parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
     def run(self, **options: Any) -> tuple[dict[str, Any], Exit]:
         """Verify each file."""
+        self._details = options["details"]
         results = [_result(path) for path in options["files"]]
         problems = [result["error"] for result in results if "error" in result]
         if len(problems) < len(results):
             return {"results": results}, Exit.DONE
         return {"error": problems[0], "results": results}, Exit.BAD_USAGE
 
-    def for_people(self, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The results without the figures of every second; the timeline says what holds where. The summary comes first."""
-        entries = [_brief(entry) for entry in result["results"]]
-        return entries[0] if len(entries) == 1 else {"results": entries}
+    def lines_for_people(self, result: Mapping[str, Any]) -> Iterator[str]:
+        """A few lines for each file; with --details every layer, without the figures of every second."""
+        entries = result["results"]
+        if self._details:
+            shown = [_brief(entry) for entry in entries]
+            yield from plain_lines(shown[0] if len(shown) == 1 else {"results": shown})
+            return
+        for entry in entries:
+            yield from verdict_lines(entry)
+        if any("error" not in entry for entry in entries):
+            yield MORE
 
 
 def _brief(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -412,7 +412,15 @@ def test_a_person_of_another_studio_is_not_recognised(
     make_consent((8.0, 8.0), of=other_studio)
     make_consent((8.0, 8.1), of=other_studio)
     (reason,) = ask(pair, *FACES, seen("driver:2", (8.0, 8.0))).decision.reasons
-    assert "without a named consent" in reason.message
+    assert "No consent was named" in reason.message
+
+
+def test_a_face_that_nothing_was_found_for_is_named_with_what_can_be_done(ask: Ask, pair: dict[str, UUID]) -> None:
+    (reason,) = ask(pair, *FACES, seen("driver:2", (8.0, 8.0))).decision.reasons
+    assert (reason.code, reason.face) == ("unnamed", "driver:2")
+    for part in ("for driver:2", "Ask this person for consent", "`enroll`", "--consent driver:2=ID", "a file without this face"):
+        assert part in reason.message
+    assert "you" not in reason.message.split()
 
 
 # --- faces that come close to somebody ---
@@ -464,7 +472,7 @@ def test_nobody_is_named_by_a_likeness_whose_consent_does_not_permit_this_job(
     change(Consent.objects.get(id=pair.pop("portrait:1")))
     (reason,) = ask(pair, seen("portrait:1", NEAR_HER), FACES[1]).decision.reasons
     assert "Ada" not in reason.message
-    assert "without a named consent" in reason.message
+    assert "No consent was named" in reason.message
 
 
 def test_a_stranger_is_likened_to_nobody(ask: Ask, pair: dict[str, UUID]) -> None:

@@ -178,7 +178,7 @@ def test_a_recorded_performer_is_covered_like_a_filmed_one() -> None:
         ({"consent": consent(state=State.WITHDRAWN)}, Outcome.WITHDRAWN, "was withdrawn"),
         ({"consent": consent(valid_until=NOW)}, Outcome.EXPIRED, "has expired"),
         ({"consent": consent(role=Role.DEPICTED)}, Outcome.OUT_OF_SCOPE, "role depicted"),
-        ({"consent": None, "band": None, "named": False}, Outcome.UNNAMED, "without a named consent"),
+        ({"consent": None, "band": None, "named": False}, Outcome.UNNAMED, "No consent was named"),
         (
             {
                 "consent": None,

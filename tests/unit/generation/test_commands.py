@@ -17,7 +17,7 @@ from audit.commands import plain_lines
 from consent.gate import ConsentRefused
 from consent.policy import Decision, Verdict
 from generation.management import told
-from generation.management.commands import generate, verify
+from generation.management.commands import demo, generate, verify
 from generation.models import Asset, Job
 from generation.selectors import OutputUnavailable
 from generation.stages import intake
@@ -106,36 +106,6 @@ def test_one_bad_file_takes_no_answer_from_the_others(
     for path, result in ((broken, first), (missing, third)):
         assert (result["file"], result["error"]["code"]) == (str(path), "bad_input")
         assert str(path) in result["error"]["message"]
-
-
-def test_people_are_not_shown_the_figures_of_every_second(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "a.mp4"
-    file.touch()
-    signals = {"fingerprint": {"agreement": "strong", "seconds": [{"start": 0, "distance": 12.5}]}}
-    monkeypatch.setattr(verify, "verify_file", lambda path: {"verdict": "recovered", "record": None, "signals": signals})
-    assert run("verify", str(file)) == 0
-    shown = capsys.readouterr().out
-    assert f"file: {file}\nverdict: recovered\nrecord: -\n" in shown
-    assert "agreement: strong" in shown
-    assert "12.5" not in shown
-
-
-def test_the_first_line_says_that_a_clip_was_withdrawn_and_the_verdict_stays(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "a.mp4"
-    file.touch()
-    record = {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
-    answer = {"summary": headline("confirmed", record), "verdict": "confirmed", "record": record, "signals": {}}
-    monkeypatch.setattr(verify, "verify_file", lambda path: answer)
-    assert run("verify", str(file)) == 0
-    first, second, third, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith("summary: Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC.")
-    assert (second, third) == (f"file: {file}", "verdict: confirmed")
-    assert run("verify", str(file), "--json") == 0
-    assert list(said(capsys)["results"][0])[:3] == ["file", "summary", "verdict"]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +224,26 @@ def test_the_demo_writes_into_a_folder_only(run: Run, tmp_path: Path, capsys: py
     file.touch()
     assert run("demo", "--out", str(file), "--json") == 64
     assert str(file) in said(capsys)["error"]["message"]
+
+
+def test_the_demo_ends_with_the_clip_the_contact_sheet_and_how_to_verify_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my results"
+    monkeypatch.setattr(demo.Command, "_run", lambda self, folder, scratch: {"ok": True, "verdicts": [{}]})
+    assert run("demo", "--out", str(folder)) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert f"clip: {folder}/output.mp4" in shown
+    assert f"contact sheet: {folder}/contact_sheet.png" in shown
+    assert f"to verify it: ./dev manage verify '{folder}/output.mp4'" in shown
+
+
+def test_a_demo_whose_job_failed_names_no_clip(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo.Command, "_run", lambda self, folder, scratch: {"ok": False, "verdicts": []})
+    assert run("demo", "--out", str(tmp_path), "--json") == 1
+    assert said(capsys) == {"report": str(tmp_path / "report.json"), "ok": False}
 
 
 def test_a_studio_that_does_not_exist_is_named(run: Run, files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,9 @@ import pytest
 from django.db import connections
 from preview_material import submitted_job
 from quick_engine import NAME, quick_entry
+from stage_material import HIM, agree
 
+from consent.policy import Role
 from generation import services
 from generation.engines import ENGINES
 from generation.errors import RefusedByRule
@@ -50,6 +52,16 @@ def test_a_studios_jobs_are_listed(
     job = submitted_job(studio, tmp_path)
     code, answer = run(monkeypatch, capsys, "list", "--studio", studio.slug)
     assert (code, [row["job"] for row in answer["results"]]) == (0, [str(job.pk)])
+
+
+def test_a_list_says_whose_consent_each_job_uses_by_the_names_of_its_own_studio_only(
+    studio: Studio, other_studio: Studio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submitted_job(studio, tmp_path)
+    theirs = agree(other_studio, HIM, Role.PERFORMER)
+    Job.objects.filter(pk=job.pk).update(named_consents={**job.named_consents, "driver:2": str(theirs.pk)})
+    _, answer = run(monkeypatch, capsys, "list", "--studio", studio.slug)
+    assert answer["results"][0]["people"] == {"driver:1": "Ada", "portrait:1": "Ada"}
 
 
 def test_a_clip_that_a_reviewer_let_through_can_be_fetched(

@@ -23,7 +23,7 @@ def test_sound_that_no_consent_covers_is_left_out_with_a_word(
 ) -> None:
     (warning,) = job_answer(run(submit(studio, portrait, lead, pair), before=Stage.RENDER))["warnings"]
     assert (warning["code"], warning["face"]) == ("sound_left_out", "driver:1")
-    assert "no sound: the consent named for driver:1 does not cover the voice" in warning["message"]
+    assert "no sound: the consent for driver:1 does not cover the voice" in warning["message"]
     assert "--voice" in warning["message"]
     speaking = {**pair, "driver:1": agree(studio, HIM, Role.PERFORMER, voice=True)}
     assert job_answer(run(submit(studio, portrait, lead, speaking), before=Stage.RENDER))["warnings"] == []

@@ -9,6 +9,7 @@ from typing import Any
 
 import casting_material
 import pytest
+from django.core.management import load_command_class
 from django.db import connections
 from PIL import Image
 from preview_material import CountingRenderer, cleared, submitted_job
@@ -64,9 +65,25 @@ def test_a_preview_is_written_where_it_is_wanted(run: Run, job: Job, tmp_path: P
     out = tmp_path / "stills" / "one.png"
     code, told = run("preview", str(job.pk), "--option", "strength=0.5", "--moment", "1", "--out", str(out))
     assert (code, told["output"], told["left_today"]) == (0, str(out), 199)
-    assert told["at_s"] == told["moments_s"][1]
+    assert told["at_s"] == told["moments_s"][told["moment"]]
+    assert told["options"] == {"strength": 0.5}
     assert Image.open(out).size == (256, 256)
     assert Preview.objects.get().options == {"strength": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("options", "echoed"),
+    [([], "all at their defaults"), (["--option", "strength=0.50"], "strength=0.5 (all others at their defaults)")],
+)
+def test_a_preview_says_with_which_settings_it_was_made_and_what_is_left_of_what(
+    run: Run, job: Job, tmp_path: Path, options: list[str], echoed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["manage.py", "preview", str(job.pk), *options, "--out", str(tmp_path / "one.png")]
+    load_command_class("generation", "preview").run_from_argv(argv)
+    shown = capsys.readouterr().out.splitlines()
+    assert f"options: {echoed}" in shown
+    assert any(line.startswith("moment: 0, at ") and line.endswith(" s, counted from 0)") for line in shown)
+    assert f"previews left today: 199 of 200 for studio {job.studio.slug}; a day ends at 00:00 UTC" in shown
 
 
 def test_what_cannot_be_previewed_says_why_and_writes_nothing(run: Run, job: Job, tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_a_clip_assembled_of_250_previews_is_marked_in_every_frame_and_found(ass
     assert detection.segments == ((0.0, pytest.approx(STILLS / RATE, abs=0.2)),)
 
     answer = verify_file(clip)
-    assert (answer["verdict"], answer["reasons"]) == ("altered", ["preview_only"])
+    assert (answer["verdict"], answer["reasons"]) == ("altered", ["consent_ended", "preview_only"])
     assert answer["record"]["watermark_id"] == record.watermark_id
     assert answer["record"]["availability"] == "never_released"
     assert answer["record"]["consent"]["state"] == "ended"  # nobody consented to showing previews

@@ -10,7 +10,10 @@ import pytest
 from django.core.management import load_command_class
 from django.core.management.base import CommandError
 
+from generation.demo import material
 from generation.options import OPTION_DEFAULTS, OPTION_RULES, parse_options
+from media.tracking import FaceDetector
+from media.video import read_still
 
 README = (Path(__file__).parents[3] / "README.md").read_text()
 OWNERS = {"enroll": "consent", "audit": "audit"}
@@ -36,6 +39,21 @@ def test_every_option_is_in_the_table_with_its_values_and_its_default() -> None:
         )
         assert said, name
         assert len(effect) > 10, name
+
+
+def test_the_demo_leaves_every_file_that_later_commands_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def empty_clip(path: Path, **_: object) -> Path:
+        path.touch()
+        return path
+
+    monkeypatch.setattr(material, "write_talking_head", empty_clip)
+    material.write_material(tmp_path)
+    both, _ = material.write_scene_of_two(tmp_path)
+    named = {word for command in COMMANDS for word in shlex.split(command, comments=True) if word.startswith("out/inputs/")}
+    assert {Path(word).name for word in named} <= {path.name for path in tmp_path.iterdir()}
+    (faces,) = FaceDetector().detect(read_still(both)[None])
+    hers, his = sorted(faces, key=lambda face: face.box.x0)
+    assert his.box.area > hers.box.area  # "the larger face, his"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generation.verdict_words import HEADLINES
+from generation.verdict_words import EXPLANATIONS, HEADLINES
 from portal.public_answer import TAIL_S, public_answer, whole_seconds
-from portal.verdict_view import WORDS, verdict_view
+from portal.verdict_view import TONES, verdict_view
 from provenance.verify import Verdict
 
 EXACT = {
@@ -85,8 +85,10 @@ def test_unknown_is_never_called_authentic() -> None:
 def test_an_ended_consent_is_said_in_the_headline_and_is_no_good_news(verdict: str) -> None:
     result = copy.deepcopy(EXACT) | {"verdict": verdict}
     result["record"] |= {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
+    result["reasons"] = ["withdrawn", "consent_revoked", "sound_missing"]
     view = verdict_view(public_answer(result))
     assert view.tone == "warn"
+    assert view.notes == ("The original has sound, this file has none.",)  # the headline says the rest
     assert view.headline.startswith("Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC. This ")
     assert view.verdict == verdict
     assert "no longer handed out" in view.explanation
@@ -107,7 +109,7 @@ def test_a_clip_withdrawn_while_consent_stands_is_no_good_news_either() -> None:
 
 
 def test_every_verdict_has_words() -> None:
-    assert set(WORDS) == set(HEADLINES) == {verdict.value for verdict in Verdict}
+    assert set(TONES) == set(EXPLANATIONS) == set(HEADLINES) == {verdict.value for verdict in Verdict}
 
 
 moments = st.floats(0, 300, allow_nan=False).map(lambda value: round(value, 3))

@@ -149,6 +149,20 @@ def test_the_exit_code_and_the_output_of_a_command_come_through_unchanged(tmp_pa
     assert (done.returncode, done.stdout) == (3, f"{tmp_path}\n")
 
 
+def test_a_reader_who_leaves_after_the_first_line_changes_neither_exit_code_nor_errors() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"}
+    code = "print('first', flush=True); print('more ' * 100_000, flush=True); raise SystemExit(3)"
+    command = [sys.executable, "-m", "settings.dev_commands", "manage", "shell", "-v", "0", "-c", code]
+    running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert running.stdout is not None
+    assert running.stderr is not None
+    assert running.stdout.readline() == "first\n"
+    running.stdout.close()
+    errors = running.stderr.read()
+    running.stderr.close()
+    assert (running.wait(20), errors) == (3, "")
+
+
 def test_a_child_that_a_signal_ended_reads_as_a_shell_would_say_it() -> None:
     code = dev_commands._run(["-c", f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"], dict(os.environ))
     assert code == 128 + signal.SIGKILL

@@ -18,6 +18,8 @@ from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import Region, RestFace
 from generation.engines.mesh.tiles import Cover, Grid, Warp, draw_skin, warp
 
+INTO_VIEW = (0.03, 0.15)  # sine of a turn that begins to show the far cheek, and that shows it
+
 
 @dataclass(frozen=True, slots=True)
 class FaceModel:
@@ -49,7 +51,7 @@ def render(model: FaceModel, pose: Pose, index: int, canvas: Tensor, frame: Tens
     eyes = [raster.window_around(vertices[list(topology.eye_outline(e)), :2], reach[e], region.size) for e in range(2)]
     mouth = raster.window_around(outline_of(vertices, topology.mouth_outline()), 2.0, region.size)
     head = _head_window(vertices, region.size, config) if rest.height < config.sharp_face_px else None
-    draw_skin(target, layers, _warp(model, vertices, config), [*eyes, mouth], head, model.share)
+    draw_skin(target, layers, _warp(model, vertices, rotation, config), [*eyes, mouth], head, model.share)
     for eye, place in enumerate(eyes):
         if place.is_empty or not model.draws_eyes:
             continue
@@ -75,12 +77,23 @@ def _laid_over(target: Tensor, canvas: Tensor, place: raster.Window, share: Tens
     part.copy_(drawn.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
 
 
-def _warp(model: FaceModel, vertices: Tensor, config: MeshConfig) -> Warp:
+def _warp(model: FaceModel, vertices: Tensor, rotation: Tensor, config: MeshConfig) -> Warp:
     """How the moved mesh draws the region."""
     grid = Grid(map_step(model.rest, config), model.region.size)
     on_map = torch.cat([grid.on_map(vertices[:, :2]), vertices[:, 2:] / grid.step], 1)
-    seen = raster.position_map(on_map, grid.on_map(model.rest.texture), model.triangles, grid.shape)
+    seen = raster.position_map(on_map, grid.on_map(_texture(model, rotation)), model.triangles, grid.shape)
     return warp(seen, model.cover, grid, config.fold_jump)
+
+
+def _texture(model: FaceModel, rotation: Tensor) -> Tensor:
+    """(V, 2) where each vertex takes its colour. rotation: (3, 3) with scale."""
+    rest, turned = model.rest, model.layers.turned
+    if turned is None:
+        return rest.texture
+    inward = rest.axes[:, 2]
+    now = rotation @ inward
+    towards = (inward[0] - now[0] / now.norm()) * inward[0].sign()
+    return torch.lerp(rest.texture, turned, geometry.smoothstep(towards, *INTO_VIEW))
 
 
 def _head_window(vertices: Tensor, size: tuple[int, int], config: MeshConfig) -> raster.Window:

@@ -16,6 +16,8 @@ from generation.engines.mesh.source import RestFace
 COVERED = (0.5, 0.9)  # share of a blink in which skin covers what lids do not reach
 LASHES_FROM = 0.5  # share of a blink
 TURNED = 0.02  # face heights that a ball moves until another part of it lies under the shade of the lids
+UNDER_LID = 0.018  # face heights that a lid's own shade reaches
+LID_DIMS = (0.34, 0.42, 0.48)  # of red, green and blue: it is warm, as skin throws it
 WIDE = 0.12  # of the still's aperture: opened further than this, eyes show none of the still's own lid shade
 
 
@@ -59,7 +61,8 @@ def draw_eye(canvas: Tensor, eye: Eye, rest: RestFace, vertices: Tensor, source:
     shade = _lid_shade(eye, source - corner, opened, rest)
     ball = raster.sample(eye.texture.ball, source - eye.gaze - corner, sharp=True) * shade
     if opened > 0:  # the lid shades what it uncovers
-        ball = ball * (1 - 0.4 * opened * torch.exp(-_margin_distance(vertices, eye.index, positions) / rest.height / 0.014))
+        near = torch.exp(-_margin_distance(vertices, eye.index, positions) / rest.height / UNDER_LID)
+        ball = ball * (1 - opened * near * ball.new_tensor(LID_DIMS)[:, None, None])
     closing = max(0.0, min(1.0, 1 - eye.lid))
     target = canvas[:, eye.window.y0 : eye.window.y1, eye.window.x0 : eye.window.x1]
     if closing > 0:

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
+
 
 def pull_push(image: Tensor, weight: Tensor) -> Tensor:
     """Fill where `weight` is small from ever coarser averages (Gortler et al., 1996, section 4.3, with a 2x2 kernel).

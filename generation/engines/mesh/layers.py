@@ -11,11 +11,10 @@ from torch import Tensor
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.exemplar import exemplar_fill
-from generation.engines.mesh.eyeball import EyeTexture, eye_texture
-from generation.engines.mesh.fill import box_blur, grown, guided_filter, pull_push, resized
-from generation.engines.mesh.source import RestFace
+from generation.engines.mesh.eyeball import BLUR_PX, EyeTexture, eye_texture
+from generation.engines.mesh.fill import LUMA, box_blur, grown, guided_filter, pull_push, resized
+from generation.engines.mesh.source import RestFace, far_cheek
 
-LUMA = (0.2126, 0.7152, 0.0722)  # BT.709
 FLAT_STEP = 0.003  # skin of a photograph changes more from pixel to pixel, in a face 100 pixels high
 
 
@@ -32,6 +31,8 @@ class MouthTexture:
     flesh: Tensor  # (3,) tongue and gums
     enamel: Tensor  # (3,) teeth in the light of the still
     detail: Tensor  # () 1 where single teeth are told apart, 0 in a flat drawing
+    carved: Tensor  # () 1 where eyes have no iris: a sculpture is all of one material
+    bared: Tensor  # () 1 where the interior that the still shows is teeth as light as teeth are, 0 where it is dim
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Layers:
     plate: Tensor  # uint8 (H, W, 3)
     eyes: tuple[EyeTexture, EyeTexture]
     mouth: MouthTexture
+    turned: Tensor | None = None  # (V, 2) where the mesh takes its colours once a hidden cheek has come into view
 
 
 def as_levels(image: Tensor) -> Tensor:
@@ -68,9 +70,10 @@ def build_layers(image: Tensor, matte: Tensor, rest: RestFace, iris_radius: Tens
     colour = torch.minimum((image - (1 - alpha) * plate).clamp_min(0), alpha[None])  # exact wherever the clamps do not bite
     white = _eye_white(image, rest, iris_radius)
     eyes = tuple(eye_texture(image, rest, eye, float(iris_radius[eye]), white) for eye in range(2))
-    mouth = _mouth_texture(image, rest, white, config)
+    mouth = _mouth_texture(image, rest, white, _carved(image, rest, iris_radius, white), config)
     closed = close_openings(colour, rest)
-    return Layers(as_levels(torch.cat([closed, alpha[None]])), as_levels(plate), (eyes[0], eyes[1]), mouth)
+    skin = as_levels(torch.cat([closed, alpha[None]]))
+    return Layers(skin, as_levels(plate), (eyes[0], eyes[1]), mouth, far_cheek(rest, matte))
 
 
 def refine_matte(image: Tensor, matte: Tensor, rest: RestFace, config: MeshConfig) -> Tensor:
@@ -156,17 +159,31 @@ def _eye_white(image: Tensor, rest: RestFace, iris_radius: Tensor) -> Tensor:
         positions = window.centres(image.device)
         depth = -raster.signed_distance(outline, positions)
         iris = (positions - rest.irises[eye, :2]).norm(dim=-1)
-        white = (depth > 0.01 * rest.height) & (iris > 1.15 * iris_radius[eye])
+        rim = torch.maximum(1.15 * iris_radius[eye], iris_radius[eye] + BLUR_PX)
+        white = (depth > max(0.01 * rest.height, BLUR_PX)) & (iris > rim)
         found.append(image[:, window.rows, window.columns][:, white])
     colours = torch.cat(found, 1)  # (3, N)
     if colours.shape[1] < 8:
         return torch.full((3,), 0.75)
     luma = (colours * torch.tensor(LUMA)[:, None]).sum(0)
-    bright = (luma >= luma.quantile(0.6)) & (luma <= luma.quantile(0.95))  # neither lashes nor reflections
+    bright = (luma >= luma.quantile(0.8)) & (luma <= luma.quantile(0.98))  # neither lashes nor reflections
     return colours[:, bright].mean(1)
 
 
-def _mouth_texture(image: Tensor, rest: RestFace, white: Tensor, config: MeshConfig) -> MouthTexture:
+def _carved(image: Tensor, rest: RestFace, iris_radius: Tensor, white: Tensor) -> Tensor:
+    """() 1 where no iris is darker than the white (3,) around it, 0 where both are seen by their colour."""
+    luma = torch.tensor(LUMA)
+    darkest = []
+    for eye in range(2):
+        middle = rest.irises[eye : eye + 1, :2]
+        around = raster.window_around(middle, 0.6 * float(iris_radius[eye]), (image.shape[1], image.shape[2]))
+        iris = image[:, around.rows, around.columns].flatten(1)
+        darkest.append((iris * luma[:, None]).sum(0).median() if iris.shape[1] else luma.new_tensor(1.0))
+    contrast = torch.stack(darkest).amin() / (white @ luma).clamp_min(0.02)
+    return geometry.smoothstep(contrast, 0.5, 0.75)
+
+
+def _mouth_texture(image: Tensor, rest: RestFace, white: Tensor, carved: Tensor, config: MeshConfig) -> MouthTexture:
     outline = outline_of(rest.vertices, topology.mouth_outline())
     size = (image.shape[1], image.shape[2])
     window = raster.window_around(outline, 0.2 * rest.height, size)
@@ -187,7 +204,17 @@ def _mouth_texture(image: Tensor, rest: RestFace, white: Tensor, config: MeshCon
     flesh = torch.lerp(tone * torch.tensor([0.86, 0.54, 0.52]), lips * torch.tensor([0.98, 0.80, 0.80]), 0.5)
     middle = face[list(topology.MOUTH_CORNERS)].mean(0)
     enamel = teeth_colour(white, tone)
-    return MouthTexture(filled, own, window, middle, gap, tone, flesh, enamel, _drawn_detail(image, face))
+    detail = _drawn_detail(image, face)
+    return MouthTexture(filled, own, window, middle, gap, tone, flesh, enamel, detail, carved, _bared(patch, own, enamel))
+
+
+def _bared(patch: Tensor, own: Tensor, enamel: Tensor) -> Tensor:
+    """() how far the lightest of a still's own interior is as light as teeth should be: 0 behind lips that hardly part."""
+    luma = torch.tensor(LUMA)
+    inside = (patch * luma[:, None, None]).sum(0)[own > 0.5]
+    if len(inside) < 4:
+        return torch.tensor(0.0)
+    return geometry.smoothstep(inside.quantile(0.8) / (enamel @ luma), 0.82, 0.95)
 
 
 def teeth_colour(white: Tensor, tone: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
-from generation.engines.mesh.layers import LUMA, MouthTexture, outline_of
+from generation.engines.mesh.fill import LUMA
+from generation.engines.mesh.layers import MouthTexture, outline_of
 from generation.engines.mesh.source import RestFace
 
 # Lengths in widths of a mouth at rest (about 50 mm); ends of teeth as seen from the front, from the middle outwards.
@@ -26,7 +27,8 @@ GRIN = (0.25, 0.6)  # of the gap: how far under the line of closed lips the lowe
 LOWER_SHOWN = 0.036  # of the lower teeth in a wide open mouth
 LEAST_WIDTH = 0.34  # face widths: a small painted mouth still has teeth of a common size
 FINEST_PX = 110  # of a mouth's width: what is behind the lips is smooth, a larger mouth is drawn at this size and enlarged
-GAPS_PX = (9.0, 26.0)  # widths of an incisor from which gaps between teeth begin to show, and are all there
+MOST_LIT = 1.1  # of the light on the skin: teeth stand in front and are wet
+GAPS_PX = (5.0, 18.0)  # widths of an incisor from which gaps between teeth begin to show, and are all there
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,12 @@ def draw_mouth(
     if float(shown) == 0.0 or min(source.shape[:2]) < 2:
         return
     light = 0.5 + 0.5 * geometry.smoothstep(gap, 0.0, config.lit_gap)
-    under_lips = 1 - 0.4 * torch.exp(-depth.clamp_min(0) / 0.012)
+    axis = rest.axes[:2, 1] / rest.axes[:2, 1].norm()
+    over = (positions - outline.mean(0)) @ axis / ((lower - upper).norm(dim=1).amax() / 2).clamp_min(1.0)
+    shadow = torch.lerp(gap.new_tensor(0.4), gap.new_tensor(0.2), geometry.smoothstep(over, -0.6, 0.6))  # light comes from above
+    under_lips = 1 - shadow * torch.exp(-depth.clamp_min(0) / 0.012)
     kept = 1 - geometry.smoothstep(gap / max(texture.gap, 1e-3), *config.own_until)
-    kept = torch.maximum(kept, geometry.smoothstep(gap.new_tensor(texture.gap), *config.own_always))
+    kept = torch.maximum(kept, texture.bared * geometry.smoothstep(gap.new_tensor(texture.gap), *config.own_always))
     inside = interior(texture, rest, vertices, source, positions, light, kept)
     target.lerp_(inside * under_lips, (0.5 + depth * rest.height / 1.4).clamp(0, 1) * shown)
 
@@ -173,7 +178,8 @@ def _parabolas(x: Tensor, y: Tensor) -> Tensor:
 def palette_of(texture: MouthTexture) -> Palette:
     """Paint for teeth, flesh and cavity from what the still shows of skin, lips and eyes.
 
-    Whites of eyes as colourful as the skin mean that all is one material, of a sculpture or an old varnish: so are the teeth.
+    Eyes without irises, whose whites are as colourful as the skin, mean that all is one material, of a sculpture: so are the
+    teeth. Under an old varnish whites are as colourful too, but the irises are dark.
     """
     tone, enamel, flesh = texture.tone, texture.enamel, texture.flesh
     luma = tone.new_tensor(LUMA)
@@ -181,7 +187,8 @@ def palette_of(texture: MouthTexture) -> Palette:
     bright = torch.minimum(1.08 * enamel @ luma, 0.6 * own + 0.38)  # never the brightest of the face
     skin = tone / own.clamp_min(0.02)  # its hue at luma 1
     colourful = _colourfulness(tone)
-    alike = geometry.smoothstep(_colourfulness(enamel) / colourful.clamp_min(0.04), 0.6, 0.8) * (colourful > 0.04)
+    alike = geometry.smoothstep(_colourfulness(enamel) / colourful.clamp_min(0.04), 0.6, 0.8)
+    alike = alike * (colourful > 0.04) * texture.carved
     ivory = torch.lerp(torch.ones_like(skin), skin, 0.3) * skin.new_tensor([1.01, 1.0, 0.96])
     ivory = torch.lerp(torch.ones_like(skin), ivory, geometry.smoothstep(colourful, 0.02, 0.08))  # none in a grey picture
     teeth = torch.lerp(ivory * bright, skin * own * 0.8, 0.85 * alike).clamp(max=0.93)
@@ -200,8 +207,8 @@ def paint(palette: Palette, opening: Opening, detail: Tensor, light: Tensor) -> 
     """An invented interior (3, h, w). detail: () 0 where a flat drawing shows no single teeth; light: () 0..1 that falls in."""
     behind = ((opening.down - opening.upper) / opening.gap.clamp_min(0.05)).clamp(0, 1)  # 0 at the upper lip, 1 at the lower
     colour = palette.cavity[:, None, None] * ((0.45 + 0.55 * behind.square()) * light)
-    floor = torch.exp(-(opening.lip(1) - opening.down).clamp_min(0) / 0.07)  # the gum behind the lower lip
-    colour = torch.lerp(colour, palette.flesh[:, None, None] * (0.5 * light), 0.7 * floor)
+    floor = torch.exp(-((opening.lip(1) - opening.down).clamp_min(0) / 0.08).square())  # the gum behind the lower lip
+    colour = torch.lerp(colour, palette.flesh[:, None, None] * (0.72 * light), 0.85 * floor)
     colour = _tongue(colour, palette, opening, light)
     colour = _lower_teeth(colour, palette, opening, light)
     return _upper_teeth(colour, palette, opening, detail, light)
@@ -213,7 +220,7 @@ def _tongue(colour: Tensor, palette: Palette, opening: Opening, light: Tensor) -
     height = 0.07 + 0.5 * opening.gap
     rise = (opening.lower + 0.04 - down) / height + (across / 0.42) ** 4 + 0.3 * (across / 0.42).square()  # 1 at its outline
     body = 1 - geometry.smoothstep(rise, 0.7, 1.1)
-    lit = 1 - 0.45 * rise.clamp(0, 1) - 0.2 * torch.exp(-((rise / 0.25).clamp_min(0) ** 2))  # the lower lip shades its tip
+    lit = 1 - 0.4 * rise.clamp(0, 1) - 0.12 * torch.exp(-((rise / 0.25).clamp_min(0) ** 2))  # the lower lip shades its tip
     groove = 1 - 0.08 * torch.exp(-((across / 0.05) ** 2)) * rise.clamp(0, 1)
     flesh = palette.flesh[:, None, None] * ((0.6 + 0.5 * light) * lit * groove)
     return torch.lerp(colour, flesh, 0.92 * body)
@@ -228,10 +235,12 @@ def _lower_teeth(colour: Tensor, palette: Palette, opening: Opening, light: Tens
     cover = _step(height - opening.lip(1) + opening.down, opening.softness.clamp_min(0.016))
     cover = cover * geometry.smoothstep(height, 0.0, 0.03) * torch.maximum(0.8 * wide, geometry.smoothstep(bared, 0.0, 0.05))
     above = opening.lip(1) - opening.down
-    lip_shade = 1 - 0.25 * torch.exp(-above.clamp_min(0) / 0.03)
-    bite = 1 - 0.5 * torch.exp(-(height - above).clamp_min(0) / 0.014)  # the line where the rows meet
-    shade = light * torch.lerp(wide.new_tensor(0.76), wide.new_tensor(0.5), wide) * (1 - 1.8 * across.square())
-    return torch.lerp(colour, palette.teeth[:, None, None] * (shade.clamp_min(0.2) * lip_shade * bite), cover)
+    lip_shade = 1 - 0.18 * torch.exp(-above.clamp_min(0) / 0.03)
+    bite = 1 - 0.5 * (1 - 0.7 * wide) * torch.exp(-(height - above).clamp_min(0) / 0.014)  # the line where the rows meet
+    shade = light * torch.lerp(wide.new_tensor(0.82), wide.new_tensor(0.62), wide) * (1 - 1.8 * across.square())
+    lit = shade.clamp_min(0.2) * lip_shade * bite
+    enamel, wet = palette.teeth[:, None, None] * _dimmed(lit), palette.flesh[:, None, None] * lit
+    return torch.lerp(colour, torch.lerp(enamel, wet, 0.5 * wide), cover)  # behind a lip that has gone down they are half hidden
 
 
 def _upper_teeth(colour: Tensor, palette: Palette, opening: Opening, detail: Tensor, light: Tensor) -> Tensor:
@@ -250,11 +259,16 @@ def _upper_teeth(colour: Tensor, palette: Palette, opening: Opening, detail: Ten
     if tooth is not None:
         between = torch.exp(-((tooth.apart / 0.009) ** 2)) * (0.1 + 0.08 * torch.exp(-above.clamp_min(0) / 0.03))
         lit = lit * (1 - detail * between) * (1 - 0.05 * detail * tooth.bow.square())
-    dim = torch.stack([lit**0.9, lit**1.03, lit**1.1])  # what dims a mouth is red
-    enamel = palette.teeth[:, None, None] * dim
+    enamel = palette.teeth[:, None, None] * _dimmed(lit)
     gums = palette.flesh[:, None, None] * (0.72 * lit)
     gum = _step(above - CROWN, opening.softness.clamp_min(0.012) * 2)
     return torch.lerp(colour, torch.lerp(enamel, gums, gum), cover)
+
+
+def _dimmed(lit: Tensor) -> Tensor:
+    """(3, h, w) of white teeth that so much light (h, w) reaches: what dims a mouth is red, so shade is never grey."""
+    share = lit / MOST_LIT
+    return MOST_LIT * torch.stack([share**0.84, share, share**1.14])
 
 
 def _edge(opening: Opening) -> Tensor:

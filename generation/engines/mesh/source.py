@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
 from generation.engines.base import UnusableSource
-from generation.engines.mesh import geometry, topology
+from generation.engines.mesh import geometry, raster, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.motion import face_size
+
+TURNED_STILL = 0.2  # sine of the angle from which a still hides a cheek
+WITHIN = 0.03  # face heights from the edge of the person or of what is drawn on the skin
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,39 @@ def _visible_support(face: Tensor) -> Tensor:
     distance = torch.cdist(face, face)
     distance[:, hidden] = torch.inf
     return torch.where(hidden, distance.argmin(1), torch.arange(len(face)))
+
+
+def far_cheek(rest: RestFace, person: Tensor) -> Tensor | None:
+    """(V, 2) where a face that turns its far side into view takes its colours: skin, not background, eyes or lips.
+
+    Trackers place the far temple beside the painted one, on the background. person: (H, W) share of each pixel. None where
+    the still is seen from the front, and hides nothing, or the person was not cut out.
+    """
+    if abs(float(rest.axes[2, 0])) < TURNED_STILL or float(person.min()) > 0.9:
+        return None
+    inner = torch.from_numpy(ndimage.distance_transform_edt((person > 0.9).numpy())) > WITHIN * rest.height
+    skin = inner & ~_drawn_over(rest, person)
+    if not bool(skin.any()):
+        return None
+    nearest = torch.from_numpy(ndimage.distance_transform_edt((~skin).numpy(), return_distances=False, return_indices=True))
+    x, y = (rest.texture[: topology.FACE_POINTS, i].long().clamp(0, person.shape[1 - i] - 1) for i in range(2))
+    hidden = (rest.texture - rest.vertices[:, :2])[: topology.FACE_POINTS].abs().amax(1) > 0.01
+    beside = ~inner[y, x]
+    beside[list({*topology.eye_outline(0), *topology.eye_outline(1), *topology.mouth_outline()})] = False
+    texture = rest.texture.clone()
+    moved = nearest[:, y, x].flip(0).T + 0.5
+    texture[: topology.FACE_POINTS] = torch.where((hidden | beside)[:, None], moved, texture[: topology.FACE_POINTS])
+    return texture
+
+
+def _drawn_over(rest: RestFace, person: Tensor) -> Tensor:
+    """bool (H, W): eyes and lips, and a little around them."""
+    over = torch.zeros(person.shape, dtype=torch.bool)
+    for outline in (topology.eye_outline(0), topology.eye_outline(1), topology.OUTER_UPPER + topology.OUTER_LOWER):
+        points = rest.vertices[list(outline), :2]
+        around = raster.window_around(points, 1.4 * WITHIN * rest.height, (person.shape[0], person.shape[1]))
+        over[around.rows, around.columns] = True
+    return over
 
 
 def _add_rings(face: Tensor, outline: Tensor, axes: Tensor, config: MeshConfig) -> tuple[Tensor, Tensor]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from mesh_material import prepared
 from torch import Tensor
 
 from generation.engines.mesh import mouth, raster
-from generation.engines.mesh.layers import MouthTexture
+from generation.engines.mesh.animator import PreparedStill
+from generation.engines.mesh.layers import MouthTexture, _bared
 
 SKIN = torch.tensor([0.8, 0.62, 0.52])
 WHITE = SKIN * torch.tensor([1.05, 1.25, 1.35])
@@ -25,14 +27,14 @@ def opening(gap: float, *, upper: float = -0.02, pixels: int = 240) -> mouth.Ope
     return mouth.Opening(across, down, *at, curves, torch.tensor(1.2 / pixels))
 
 
-def texture(tone: Tensor, white: Tensor, *, gap: float = 0.0) -> MouthTexture:
+def texture(tone: Tensor, white: Tensor, *, gap: float = 0.0, carved: bool = False) -> MouthTexture:
     flesh = tone * torch.tensor([0.9, 0.6, 0.55])
     blank = torch.zeros(3, 2, 2), torch.zeros(2, 2), raster.Window(0, 0, 2, 2)
-    return MouthTexture(*blank, torch.zeros(3), gap, tone, flesh, white, ONE)
+    return MouthTexture(*blank, torch.zeros(3), gap, tone, flesh, white, ONE, torch.tensor(float(carved)), ONE)
 
 
-def palette(tone: Tensor = SKIN, white: Tensor = WHITE) -> mouth.Palette:
-    return mouth.palette_of(texture(tone, white))
+def palette(tone: Tensor = SKIN, white: Tensor = WHITE, *, carved: bool = False) -> mouth.Palette:
+    return mouth.palette_of(texture(tone, white, carved=carved))
 
 
 def painted(view: mouth.Opening, colours: mouth.Palette | None = None, detail: float = 1.0) -> Tensor:
@@ -125,7 +127,7 @@ def test_teeth_are_a_warm_white_beside_skin() -> None:
 
 
 def test_a_sculpture_has_teeth_of_its_own_material_and_darker() -> None:
-    carved = palette(STONE, 1.02 * STONE).teeth
+    carved = palette(STONE, 1.02 * STONE, carved=True).teeth
     assert saturation(carved) == pytest.approx(saturation(STONE), abs=0.12)
     assert float(carved.mean()) < 0.95 * float(STONE.mean())
 
@@ -151,3 +153,42 @@ def test_a_large_mouth_is_drawn_coarsely_but_in_place() -> None:
     coarse = mouth._every(places, 3)
     assert coarse.shape[0] < 20
     assert torch.allclose(mouth._enlarged(coarse.permute(2, 0, 1), 3, 50, 71).permute(1, 2, 0), places, atol=1e-4)
+
+
+def test_a_shout_has_no_dark_rim_behind_the_lower_lip_and_what_shows_there_is_wet_and_red() -> None:
+    view = opening(0.5)
+    picture = painted(view)
+    behind = column(picture, view)
+    assert float(behind[-len(behind) // 4 :].min()) > 0.5 * float(SKIN.mean())
+    x = int(view.across[0].abs().argmin())
+    near = (view.down[:, x] > view.lip(1)[:, x] - 0.04) & (view.down[:, x] < view.lip(1)[:, x])
+    assert float((picture[0] / picture[2])[near, x].min()) > 1.2 * float(SKIN[0] / SKIN[2])
+
+
+def test_teeth_in_the_shade_of_a_cheek_are_warmer_not_greyer() -> None:
+    view = opening(0.4)
+    picture, row = painted(view), int((view.down[:, 0] - 0.01).abs().argmin())
+    middle, side = (picture[:, row, int((view.across[0] - aside).abs().argmin())] for aside in (0.0, 0.3))
+    assert float(side.mean()) < 0.85 * float(middle.mean())
+    assert float(side[0] / side[2]) > 1.1 * float(middle[0] / middle[2])
+
+
+def test_under_an_old_varnish_a_painted_person_keeps_ivory_teeth() -> None:
+    painted_teeth, carved = palette(STONE, 1.02 * STONE).teeth, palette(STONE, 1.02 * STONE, carved=True).teeth
+    assert saturation(painted_teeth) < 0.55 * saturation(STONE)
+    assert float(painted_teeth.mean()) > 1.2 * float(carved.mean())
+
+
+def test_a_smile_keeps_its_own_bright_teeth_and_lips_that_hardly_part_do_not_hold_theirs() -> None:
+    inside = torch.ones(10, 10)
+    bright, dim = (_bared(share * WHITE[:, None, None].expand(3, 10, 10), inside, WHITE) for share in (1.0, 0.75))
+    assert float(bright) == 1.0
+    assert float(dim) == 0.0
+
+
+def test_a_person_who_smiles_at_the_camera_is_no_sculpture_and_shows_real_teeth() -> None:
+    still = prepared()
+    assert isinstance(still, PreparedStill)
+    behind_lips = still.faces[0].layers.mouth
+    assert float(behind_lips.carved) == 0.0
+    assert float(behind_lips.bared) == 1.0

@@ -53,10 +53,19 @@ def sync_key() -> bytes:
     return watermark_key(SYNC_NAME)
 
 
+def require_uncompromised(record: Record, *, lock: bool = False) -> None:
+    """Refuses a record whose key somebody else may hold. Raises WatermarkKeyCompromised.
+
+    lock: until the transaction ends nobody can declare the key compromised, so that what is released meanwhile was in time.
+    """
+    key = WatermarkKey.objects.filter(name=record.key_name)
+    if any(row.state == WatermarkKey.State.COMPROMISED for row in (key.select_for_update() if lock else key)):
+        raise WatermarkKeyCompromised("The key that marks this clip was compromised; submit the job again.")
+
+
 def embedder_of(record: Record, *, strength: float = 1.0) -> Embedder:
     """Marks frames as this record's. Raises WatermarkKeyCompromised."""
-    if WatermarkKey.objects.filter(name=record.key_name, state=WatermarkKey.State.COMPROMISED).exists():
-        raise WatermarkKeyCompromised("The key that would mark this clip was compromised; submit the job again.")
+    require_uncompromised(record)
     scheme = SCHEMES[record.scheme]
     shared = sync_key() if scheme.shared_sync else None
     return Embedder(watermark_key(record.key_name), payload_of(record), scheme, strength, sync_key=shared)

@@ -40,7 +40,7 @@ from provenance.credentials.sign import SealedFile, seal_output
 from provenance.examine import look
 from provenance.fingerprint.video import ALGORITHM as FINGERPRINT_ALG
 from provenance.fusion import Content
-from provenance.keys import detector_of
+from provenance.keys import detector_of, require_uncompromised
 from provenance.models import Record
 from provenance.selectors import record_by_job
 from provenance.services import OutputFacts, seal_record
@@ -147,11 +147,12 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
     output = storage.output_file(job.pk, job.attempt)
     sealed.path.replace(output)
     holds = [*job.hold_reasons, *(reason.as_dict() for reason in screening.reasons_to_hold(job))]
-    # in this order: consents, templates, the job, the record. Everybody locks rows before the audit log, or two could wait for
+    # in this order: consents, templates, the key, the job, the record. Everybody locks rows before the audit log, or two could wait for
     # each other
     with transaction.atomic():
         require_releasable(job)
         motion_templates.require_all_usable(job)
+        require_uncompromised(record, lock=True)
         moved = move(
             job_id=job.pk,
             source=Status.SEALING,

@@ -28,7 +28,8 @@ from generation.stages import prove, seal
 from generation.states import Stage, Status
 from generation.verification import standing
 from media.frames import FrameBatch
-from provenance.models import Record
+from provenance.models import Record, WatermarkKey
+from provenance.services import end_keys
 from users.models import Studio
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,6 +91,19 @@ def test_a_suspension_that_came_by_message_stops_a_rendered_job(job: Job, consen
     suspend_consent(consent_id=consents["driver:1"].pk, actor="system:test", reason="this is me")
     revocation.consume_withdrawals()
     assert_stopped(job)
+
+
+@pytest.mark.parametrize("before", [Stage.PROVE, Stage.SEAL])
+def test_a_clip_whose_watermark_key_became_known_is_not_released(job: Job, before: Stage) -> None:
+    run_stages(job, before=before)
+    key_name = Record.objects.get(job_id=job.pk).key_name
+    end_keys(names=[key_name], state=WatermarkKey.State.COMPROMISED, actor="system:test", reason="it was on a stolen laptop")
+    refused = run_stages(job)
+    assert (refused.status, refused.reasons[0]["code"]) == (Status.FAILED, "watermark_key_compromised")
+    assert "submit the job again" in refused.reasons[0]["message"]
+    with pytest.raises(selectors.OutputUnavailable):
+        selectors.released_file(refused)
+    assert not Record.objects.filter(job_id=job.pk, sealed_at__isnull=False).exists()
 
 
 def test_a_consent_that_ends_while_frames_are_made_stops_the_renderer(

@@ -14,7 +14,7 @@ import imageio_ffmpeg
 import numpy as np
 import torch
 from skimage.data import astronaut
-from torch.nn.functional import affine_grid, grid_sample
+from torch.nn.functional import affine_grid, grid_sample, interpolate
 
 from media.frames import FrameBatch, YuvPlanes
 
@@ -145,7 +145,7 @@ def portrait(seconds: float = 4.0, size: int = 512) -> Clip:
     """What the product makes: a head that moves a little before a background that does not."""
     rate = 25.0
     still = torch.from_numpy(astronaut()).permute(2, 0, 1)[None].float()
-    still = torch.nn.functional.interpolate(still, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+    still = interpolate(still, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
     rows, columns = torch.meshgrid(torch.linspace(-1, 1, size), torch.linspace(-1, 1, size), indexing="ij")
     head = torch.sigmoid((0.42 - ((columns + 0.12) ** 2 + (rows + 0.45) ** 2).sqrt()) * 25.0)
     frames = []
@@ -170,6 +170,15 @@ def portrait(seconds: float = 4.0, size: int = 512) -> Clip:
     ]
     raw = _ffmpeg([*source, *convert], data)
     return _planes(np.frombuffer(raw, np.uint8).reshape(-1, size * size * 3 // 2), size, size, rate)
+
+
+def resized(clip: Clip, factor: float) -> Clip:
+    """The clip at so many times its size, even sides of at least 128 pixels."""
+    rows, columns = (2 * max(64, round(side * factor / 2)) for side in clip.y.shape[1:])
+    planes = []
+    for plane, size in ((clip.y, (rows, columns)), (clip.u, (rows // 2, columns // 2)), (clip.v, (rows // 2, columns // 2))):
+        planes.append(interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0].round().byte())
+    return Clip(*planes, clip.rate)
 
 
 def grey(clip: Clip) -> Clip:

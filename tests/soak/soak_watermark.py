@@ -38,7 +38,7 @@ def plain(draw: random.Random) -> clips.Clip:
     top, left = (2 * draw.randrange((side - cut) // 2 + 1) for side, cut in zip(part.y.shape[1:], (rows, columns), strict=True))
     half = (slice(None), slice(top // 2, (top + rows) // 2), slice(left // 2, (left + columns) // 2))
     cut = clips.Clip(part.y[:, top : top + rows, left : left + columns], part.u[half], part.v[half], part.rate)
-    return _resized(cut, draw.uniform(0.6, 1.6)) if draw.random() < 0.5 else cut
+    return clips.resized(cut, draw.uniform(0.6, 1.6)) if draw.random() < 0.5 else cut
 
 
 def other_key(draw: random.Random) -> clips.Clip:
@@ -91,14 +91,6 @@ def _marked(clip: clips.Clip, draw: random.Random, sync_key: bytes) -> clips.Cli
     scheme = draw.choice((SCHEME_1, SCHEME_2, SCHEME_2))
     embedder = Embedder(key, draw.getrandbits(64), scheme, draw.uniform(0.7, 3.0), sync_key=sync_key)
     return clips.collect(embedder.embed(clip.batches()), clip.rate)
-
-
-def _resized(clip: clips.Clip, factor: float) -> clips.Clip:
-    rows, columns = (2 * max(64, round(side * factor / 2)) for side in clip.y.shape[1:])
-    planes = []
-    for plane, size in ((clip.y, (rows, columns)), (clip.u, (rows // 2, columns // 2)), (clip.v, (rows // 2, columns // 2))):
-        planes.append(interpolate(plane[:, None].float(), size=size, mode="bilinear", antialias=True)[:, 0].round().byte())
-    return clips.Clip(*planes, clip.rate)
 
 
 def search(number: int, detector: Detector) -> dict[str, Any]:

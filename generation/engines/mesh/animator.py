@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from generation.engines.base import (
     OutputShape,
     Performance,
     Prepared,
+    Regions,
     SourceFace,
     Still,
     UnusableSource,
@@ -27,11 +29,14 @@ from generation.engines.mesh.composite import FaceModel, calm_map, map_step, ren
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.framing import choose_frame
 from generation.engines.mesh.layers import build_layers
+from generation.engines.mesh.motion import Driver
+from generation.engines.mesh.reading import Correction, Reader, learn, sample_frames
 from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import choose_region, require_usable_face, rest_face
 from generation.engines.mesh.tiles import cover
 from generation.engines.mesh.video_source import PreparedVideo, Remake, draw_frames, prepare_video, remake
 from media.frames import FrameBatch
+from media.tracking.landmarker import FaceLandmarker
 
 NAME = "mesh"
 VERSION = "2.0.0"
@@ -63,11 +68,15 @@ class MeshAnimator:
     version = VERSION
     licence = LICENCE
 
-    def __init__(self, analyser: StillAnalyser, device: str = "cpu", config: MeshConfig | None = None) -> None:
-        self._analyser = analyser
+    def __init__(
+        self, analyser: StillAnalyser, device: str = "cpu", config: MeshConfig | None = None, reader: Reader | None = None
+    ) -> None:
+        """reader: reads back what was drawn, so that it can be put right; without one nothing is."""
+        self._analyser, self._reader = analyser, reader
         self._device = torch.device(device)
         self._config = config or MeshConfig()
         self._drivers = Drivers(self._config)
+        self._corrections: WeakKeyDictionary[Driver, Correction | None] = WeakKeyDictionary()
 
     def prepare(
         self, source: Still | VideoSource, shape: OutputShape = WHOLE_SOURCE, faces: Sequence[SourceFace] = ()
@@ -147,7 +156,7 @@ class MeshAnimator:
             timing = Timing(prepared.source.frame_rate, prepared.length(lead))
             return self._film(prepared, self._remakes(prepared, performances, options, timing), timing)
         still, timing = _own(prepared), Timing(lead.frame_rate, lead.frame_count)
-        return self._stream(still, self._acts(still, performances, options, timing), timing)
+        return self._stream(still, self._acts(still, performances, options, timing), options, timing)
 
     def preview(self, prepared: Prepared, performances: Sequence[Performance], options: Options, at_s: float) -> Tensor:
         """The frame shown at `at_s` seconds, uint8 RGB (H, W, 3). Drivers are kept, so that the next call is quick."""
@@ -160,12 +169,29 @@ class MeshAnimator:
             return shown[0]
         still, timing = _own(prepared), Timing(lead.frame_rate, lead.frame_count)
         frame = timing.frame_at(at_s)
-        acts = self._acts(still, performances, options, timing)
+        acts = self._closed_loops(still, self._acts(still, performances, options, timing), options)
         return self._frames(still, acts, _poses(acts, frame, frame + 1), range(1))[0]
 
     def _acts(self, still: PreparedStill, performances: Sequence[Performance], options: Options, timing: Timing) -> list[Act]:
         models = [face_of(still.faces, performance.face) for performance in performances]
         return cast_acts(models, performances, options, timing, self._drivers)
+
+    def _closed_loops(self, still: PreparedStill, acts: list[Act], options: Options) -> list[Act]:
+        """The acts, put right by how their own frames are read; a part of the face alone leaves the rest exactly as it is."""
+        if self._reader is None or options.regions is not Regions.ALL:
+            return acts
+        return [self._closed_loop(still, act, options, self._reader) for act in acts]
+
+    def _closed_loop(self, still: PreparedStill, act: Act, options: Options, reader: Reader) -> Act:
+        """Learnt once for a driver and a face, from the performance without the other options, and kept as long as it."""
+        driver = act.driver
+        if driver not in self._corrections:
+            plain = replace(act, retarget=act.retarget.with_options(Options(motion=options.motion)))
+            poses = (plain.pose(i, i + 1) for i in sample_frames(len(driver), driver.reference))
+            drawn = ((pose, self._frames(still, [plain], [pose], range(1))) for pose in poses)
+            self._corrections[driver] = learn(drawn, reader, act.model.rest.height, act.model.region)
+        correction, reference = self._corrections[driver], driver.block(driver.reference, driver.reference + 1)
+        return act if correction is None else replace(act, retarget=act.retarget.corrected(correction, reference))
 
     def _remakes(
         self, video: PreparedVideo, performances: Sequence[Performance], options: Options, timing: Timing
@@ -187,7 +213,8 @@ class MeshAnimator:
             if done >= timing.frame_count:
                 return
 
-    def _stream(self, prepared: PreparedStill, acts: list[Act], timing: Timing) -> Iterator[FrameBatch]:
+    def _stream(self, prepared: PreparedStill, acts: list[Act], options: Options, timing: Timing) -> Iterator[FrameBatch]:
+        acts = self._closed_loops(prepared, acts, options)
         count = max(1, min(self._config.batch_frames, self._config.batch_pixels // (prepared.width * prepared.height)))
         block = max(1, self._config.pose_frames // count) * count
         for first in range(0, timing.frame_count, block):
@@ -229,4 +256,4 @@ def _own(prepared: Prepared) -> PreparedStill:
 
 def load(device: str) -> MeshAnimator:
     """The engine with the tracking networks on a torch device."""
-    return MeshAnimator(TrackingAnalyser(device), device)
+    return MeshAnimator(TrackingAnalyser(device), device, reader=FaceLandmarker(device))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -46,6 +48,21 @@ class Retarget:
         self._under_nose = torch.cos(torch.linspace(-1, 1, 9) * 0.5 * torch.pi)  # (9,) columns; a smile's corners are beside it
         self._corners = corner_fields(self._face, rest.height)
         self._own_gaze = _own_gaze(rest)
+        self._correction: Callable[[Tensor], Tensor] | None = None
+        self._reference = rest.vertices  # (V, 3) in the driver's reference frame; of use to corrections only
+
+    def with_options(self, options: Options) -> Retarget:
+        """The same driver and face, performing with other options."""
+        return Retarget(self._rest, self._neutral, options, self._config)
+
+    def corrected(self, correction: Callable[[Tensor], Tensor], reference: Motion) -> Retarget:
+        """The same, its head turned and moved by what `correction` says of the points' ways since the reference frame.
+
+        correction: as `reading.Correction`, (B, 468, 3) in face heights -> (B, 6).
+        """
+        retarget = copy(self)
+        retarget._reference, retarget._correction = self(reference).vertices[0], correction
+        return retarget
 
     def _relaxed_start(self) -> Tensor:
         """The still's face in head axes, its lips as far apart as the driver's are at rest: lips that touch must touch."""
@@ -85,16 +102,31 @@ class Retarget:
         offset = torch.cat([offset, rings * rest.ring_follow[:, None]], 1)  # (B, V, 3)
         rotation, shift = self._head_motion(motion)
         expressed = rest.vertices + offset @ rest.axes.T
-        moved = (expressed - rest.centre) @ rotation.mT + (rest.centre + shift)[:, None]
-        body = rest.follow_weight[:, None] * self._body_shift(rotation, shift)[:, None]
+        rotation, shift = self._correct(expressed, rotation, shift)
         return Pose(
-            vertices=torch.lerp(expressed, moved, rest.head_weight[:, None]) + body,
+            vertices=self._placed(expressed, rotation, shift),
             rotation=rotation,
             shift=shift,
             jaw=offset[:, topology.INNER_LOWER[4], 1],
             lids=lids,
             gaze=self._gaze(motion.gaze, lids),
         )
+
+    def _placed(self, expressed: Tensor, rotation: Tensor, shift: Tensor) -> Tensor:
+        """Vertices (B, V, 3) of an expression, with the head's motion and the body's."""
+        rest = self._rest
+        moved = (expressed - rest.centre) @ rotation.mT + (rest.centre + shift)[:, None]
+        body = rest.follow_weight[:, None] * self._body_shift(rotation, shift)[:, None]
+        return torch.lerp(expressed, moved, rest.head_weight[:, None]) + body
+
+    def _correct(self, expressed: Tensor, rotation: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotation and shift as they have to be to be read as they were asked, if there is a correction."""
+        if self._correction is None:
+            return rotation, shift
+        ways = (self._placed(expressed, rotation, shift) - self._reference)[:, : topology.FACE_POINTS]
+        amount = self._correction(ways / self._rest.height) * min(1.0, self._options.head_motion)  # (B, 6)
+        turn = geometry.from_angles(amount[:, :3]) * amount[:, 3].exp()[:, None, None]
+        return turn @ rotation, shift + torch.nn.functional.pad(amount[:, 4:] * self._rest.height, (0, 1))
 
     def _head_motion(self, motion: Motion) -> tuple[Tensor, Tensor]:
         """Rotation with scale (B, 3, 3) and shift (B, 3), softly limited."""

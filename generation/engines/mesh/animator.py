@@ -39,7 +39,7 @@ from media.frames import FrameBatch
 from media.tracking.landmarker import FaceLandmarker
 
 NAME = "mesh"
-VERSION = "2.0.0"
+VERSION = "2.1.0"
 LICENCE = Licence(name="Apache-2.0", commercial_use=True, source="https://github.com/google-ai-edge/mediapipe")
 
 

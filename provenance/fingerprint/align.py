@@ -90,8 +90,11 @@ def refine_offset(query: F64, query_times_s: F64, record: F64, record_times_s: F
 
 
 def overlapping(query_times_s: F64, record_times_s: F64, offset_s: float) -> npt.NDArray[np.bool_]:
-    """Which query samples have a counterpart in the record; one sample of rounding at both ends is compared with the end."""
-    slack = 1.01 / RATE_HZ
+    """Which query samples have a counterpart in the record; what rounding adds at both ends is compared with the end.
+
+    A copy at 15 frames per second holds its last frame for up to 1/15 s longer, and the offset leaves some of it open.
+    """
+    slack = 1.5 / RATE_HZ
     wanted = query_times_s + offset_s
     inside: npt.NDArray[np.bool_] = (wanted >= record_times_s[0] - slack) & (wanted <= record_times_s[-1] + slack)
     return inside

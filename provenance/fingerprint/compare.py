@@ -66,6 +66,7 @@ def _errors(query: VideoFingerprint, record: VideoFingerprint, lying: Hypothesis
     recorded, spreads = cells.record_cells(record), cells.record_spreads(_variances(record))
     wanted_spreads = interpolate(spreads, record.times_s, wanted_s)
     lasting_slope, lasting_spread = (median_over_time(values) for values in (slope, wanted_spreads))
+    means_lasting, spreads_lasting = _lasting(lasting_slope, lasting_spread, tolerances, plain=cells.plain)
     gain = _gain(cells.query_cells(query)[inside], fitted)
     timing = (record.times_s, wanted_s, tolerances.timing_s)
     moved = 0.0 if cells.plain else tolerances.placed_spread
@@ -75,12 +76,21 @@ def _errors(query: VideoFingerprint, record: VideoFingerprint, lying: Hypothesis
         means_allowed=tolerances.noise**2 + _timing_allowance(recorded, *timing) + (placing * (slope - lasting_slope)) ** 2,
         spreads=cells.query_spreads(_variances(query))[inside] * gain - wanted_spreads,
         spreads_allowed=tolerances.spread**2 + _timing_allowance(spreads, *timing) + (moved * wanted_spreads) ** 2,
-        means_lasting=tolerances.static + (0.0 if cells.plain else tolerances.placed_lasting) * lasting_slope,
-        spreads_lasting=tolerances.static + (0.0 if cells.plain else tolerances.placed_spread_lasting) * lasting_spread,
+        means_lasting=means_lasting,
+        spreads_lasting=spreads_lasting,
         times_s=query.times_s[inside],
         lone_s=lone_s,
     )
     return errors, float(np.sqrt(np.mean(errors.means**2))) if errors.means.size else float("inf")
+
+
+def _lasting(slope: F64, spread: F64, tolerances: Tolerances, *, plain: bool) -> tuple[F64, F64]:
+    """What may differ all along, luma levels, (C,): of means and of deviations. A place a little wrong adds to both."""
+    if plain:
+        return np.full_like(slope, tolerances.static), np.full_like(slope, tolerances.static)
+    means = tolerances.placed_lasting * slope + tolerances.placed_within * spread
+    spreads = tolerances.placed_edge * slope + tolerances.placed_spread_lasting * spread
+    return tolerances.static + means, tolerances.static + spreads
 
 
 def _variances(fingerprint: VideoFingerprint) -> F64:

@@ -60,11 +60,30 @@ def likeliest(query: VideoFingerprint, record: VideoFingerprint, tolerances: Tol
         tried += _hypotheses(query, record, _layout(query), _local_layout(query, record), tolerances)
     if not tried:
         return None
-    best = max(tried, key=_rank)
+    best = max(tried, key=lambda lying: _rank(lying, tolerances))
     similar = best.correlation >= tolerances.layout_same
     if thorough and similar and best.motion is not None and best.motion < tolerances.motion_sure:
-        best = max((best, _at_speed(query, record, best, tolerances)), key=_rank)
+        best = _at_speed(query, record, best, tolerances)
     return best
+
+
+def closeness(
+    query: VideoFingerprint, record: VideoFingerprint, offset_s: float, place: Placement, tolerances: Tolerances
+) -> float:
+    """How closely the file lies on the record when it is laid about there: up to 1.5, the correlation of the mean pictures
+    and half of that of what moves; below 1 when nothing speaks for it."""
+    cells = lattice(place)
+    if cells is None:
+        return 0.0
+    offset_s = _refined_offset(query, record, cells, offset_s)
+    lying = _replaced(query, record, Hypothesis(cells, place, -1.0, offset_s, None))
+    lying = replace(lying, offset_s=_refined_offset(query, record, lying.cells, offset_s))
+    return _rank(replace(lying, motion=_motion_correlation(query, record, lying, tolerances)), tolerances)
+
+
+def _refined_offset(query: VideoFingerprint, record: VideoFingerprint, cells: Lattice, offset_s: float) -> float:
+    recorded = cells.record_cells(record)
+    return refine_offset(match_tone(cells.query_cells(query), recorded), query.times_s, recorded, record.times_s, offset_s)
 
 
 def _layout(fingerprint: VideoFingerprint) -> F64:
@@ -122,16 +141,20 @@ def _at_speed(query: VideoFingerprint, record: VideoFingerprint, lying: Hypothes
         return lying
     changed = replace(lying, speed=speed, offset_s=offset_s)
     motion = _motion_correlation(query, record, changed, tolerances)
-    # with a speed to choose, other performances come close by chance
-    return replace(changed, motion=motion) if motion is not None and motion >= tolerances.motion_at_speed else lying
+    if lying.motion is None or motion is None or motion < tolerances.motion_at_speed:
+        return lying  # with a speed to choose, other performances come close by chance
+    explains = 1 - motion <= tolerances.speed_explains * (1 - lying.motion)
+    return replace(changed, motion=motion) if explains else lying
 
 
 def _is_settled(tried: list[Hypothesis], tolerances: Tolerances) -> bool:
     return any(lying.correlation >= tolerances.layout_same and (lying.motion or 0.0) >= tolerances.motion_same for lying in tried)
 
 
-def _rank(lying: Hypothesis) -> float:
-    return lying.correlation + 0.5 * max(0.0, lying.motion or 0.0)
+def _rank(lying: Hypothesis, tolerances: Tolerances) -> float:
+    # an inset too small to show motion says nothing against its place: counted as none, a worse place with a little wins
+    motion = tolerances.motion_other if lying.motion is None else max(0.0, lying.motion)
+    return lying.correlation + 0.5 * motion
 
 
 def paired(query: VideoFingerprint, record: VideoFingerprint, lying: Hypothesis) -> tuple[F64, F64, F64, F64]:

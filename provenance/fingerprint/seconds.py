@@ -35,8 +35,8 @@ class Errors:
 
 
 def compared_seconds(errors: Errors, cells: Lattice, duration_s: float, tolerances: Tolerances) -> tuple[SecondState, ...]:
-    """One state per second of the file, the rest of a second at its end included."""
-    whole = max(1, int(np.ceil(duration_s - 0.5 / RATE_HZ)))
+    """One state per second of the file, the rest of a second at its end included; up to a quarter of one joins the last."""
+    whole = max(1, int(np.ceil(duration_s - 2.01 / RATE_HZ)))
     number, lone = (np.minimum(times_s.astype(int), whole - 1) for times_s in (errors.times_s, errors.lone_s))
     means = _without_lasting(errors.means, errors.means_lasting)
     spreads = _without_lasting(errors.spreads, errors.spreads_lasting)
@@ -51,7 +51,8 @@ def compared_seconds(errors: Errors, cells: Lattice, duration_s: float, toleranc
             of_means = np.full_like(of_means, np.inf)
         ratios = np.maximum(of_means, of_motion)
         ratios = np.maximum(ratios, of_spreads) if cells.comparable else ratios
-        states.append(_second(float(second), duration_s, ratios, tolerances, fine=cells.comparable))
+        end_s = duration_s if second == whole - 1 else second + 1.0
+        states.append(_second(float(second), end_s, ratios, tolerances, fine=cells.comparable))
     return tuple(states)
 
 
@@ -93,13 +94,12 @@ def _unexplained(squared: F64, motion: F64, cells: Lattice, tolerances: Toleranc
     return scaled
 
 
-def _second(start_s: float, duration_s: float, ratios: F64, tolerances: Tolerances, *, fine: bool) -> SecondState:
+def _second(start_s: float, end_s: float, ratios: F64, tolerances: Tolerances, *, fine: bool) -> SecondState:
     differing = np.flatnonzero(ratios > tolerances.differs)
     undecided = int((ratios > tolerances.agrees).sum()) - len(differing)
     agreement = _agreement(differing, undecided, tolerances)
     if agreement is Agreement.AGREES and not fine:
         agreement = Agreement.INCONCLUSIVE  # means alone can be kept under other content
-    end_s = min(start_s + 1.0, duration_s)
     return SecondState(start_s, end_s, agreement, round(float(ratios.max()), 3), tuple(int(region) for region in differing))
 
 

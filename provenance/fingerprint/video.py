@@ -82,8 +82,15 @@ class VideoFingerprint:
 
     @property
     def times_s(self) -> F64:
-        """float64 (T,): when each slot begins, seconds from the first frame."""
-        return np.arange(len(self.cells)) / RATE_HZ
+        """float64 (T,): when each slot begins, seconds from the first frame.
+
+        The last one, which ends with the clip, is dated so that the middle of what it shows is that of a whole slot.
+        """
+        times_s = np.arange(len(self.cells)) / RATE_HZ
+        missing_s = len(self.cells) / RATE_HZ - self.duration_s
+        if len(times_s) > 1 and 0 < missing_s < 1 / RATE_HZ:
+            times_s[-1] -= missing_s / 2
+        return times_s
 
 
 class VideoFingerprinter:

@@ -20,8 +20,11 @@ def measure(pieces: Sequence[Piece], *, every: int = 1) -> dict[str, Any]:
         signals = [view(piece, pieces, copy) for piece in pieces[::every]]
         rows[copy.name] = dict(Counter(signal.agreement.value for signal in signals))
         contradictions += [signal.agreement is Agreement.CONTRADICTS for signal in signals]
-        wrong = [p.name for p, s in zip(pieces[::every], signals, strict=True) if s.agreement is Agreement.CONTRADICTS]
-        print(f"{copy.name:40} {rows[copy.name]} {wrong or ''}", flush=True)
+        print(f"{copy.name:40} {rows[copy.name]}", flush=True)
+        for piece, signal in zip(pieces[::every], signals, strict=True):
+            if signal.agreement is not Agreement.AGREES:
+                worst = [(second.distance, second.regions) for second in signal.seconds]
+                print("   ", signal.agreement.value, piece.name, signal.motion_correlation, signal.note, worst, flush=True)
     return {"views": rows, "false_contradiction": rate(contradictions)}
 
 

@@ -52,19 +52,20 @@ def rendered(data: Path, folder: Path = FOLDER) -> list[Piece]:
     stills = dict(_stills(data, whole))
     engine: Animator | None = None
     made = []
-    for clip in (segment for driver in whole for segment in _segments(_one_face(driver))):
+    for clip in (segment for driver in whole for segment in _segments(one_face(driver))):
         for name, still in stills.items():
             output = Piece(name, clip.name, folder / f"{name}__{clip.name}.mp4")
             refused = output.path.with_suffix(".refused")
             if not output.path.exists() and not refused.exists():
                 engine = engine or load("mesh", device="cpu")
-                _render(engine, still, clip, output.path, refused)
+                render(engine, still, clip, output.path, refused)
             if output.path.exists():
                 made.append(output)
     return made
 
 
-def _render(engine: Animator, still: torch.Tensor, clip: clips.Clip, path: Path, refused: Path) -> None:
+def render(engine: Animator, still: torch.Tensor, clip: clips.Clip, path: Path, refused: Path) -> None:
+    """One output; a note at `refused` when the engine refuses the still."""
     partial = path.with_suffix(".partial.mp4")
     try:
         frames = acting.perform(still, clips.track_of(clip), engine=engine, options=Options()).frames
@@ -86,7 +87,8 @@ def _drivers(data: Path) -> Iterator[clips.Clip]:
         yield clips.driver(path, None)
 
 
-def _one_face(clip: clips.Clip) -> clips.Clip:
+def one_face(clip: clips.Clip) -> clips.Clip:
+    """A driver with one performer."""
     if TWO_FACES not in clip.name:
         return clip
     left = np.ascontiguousarray(clip.frames[:, :, : clip.size[0] // 2])
@@ -101,16 +103,17 @@ def _segments(clip: clips.Clip) -> Iterator[clips.Clip]:
 
 
 def _stills(data: Path, drivers: Sequence[clips.Clip]) -> Iterator[tuple[str, torch.Tensor]]:
-    yield "astronaut", _small(torch.from_numpy(astronaut()))
+    yield "astronaut", small(torch.from_numpy(astronaut()))
     for path in clips.portraits(data):
-        yield path.stem, _small(clips.portrait(path))
+        yield path.stem, small(clips.portrait(path))
     for clip in drivers:
-        yield f"of_{clip.name}", _small(torch.from_numpy(clip.frames[0].copy()))
+        yield f"of_{clip.name}", small(torch.from_numpy(clip.frames[0].copy()))
 
 
-def _small(still: torch.Tensor) -> torch.Tensor:
+def small(still: torch.Tensor, side_px: int = SIDE_PX) -> torch.Tensor:
+    """A still (H, W, 3) whose longer side has `side_px`."""
     height, width = still.shape[:2]
-    scale = SIDE_PX / max(height, width)
+    scale = side_px / max(height, width)
     size = (round(height * scale / 2) * 2, round(width * scale / 2) * 2)
     picture = still.permute(2, 0, 1)[None].float()
     small = interpolate(picture, size=size, mode="bilinear", antialias=True, align_corners=False)

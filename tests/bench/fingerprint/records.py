@@ -16,21 +16,23 @@ from provenance.models import Record
 
 
 @contextmanager
-def database() -> Iterator[None]:
-    """A fresh database of every migration, gone at the end."""
-    made = setup_databases(verbosity=0, interactive=False)
+def database(kept_as: str | None = None) -> Iterator[None]:
+    """A database of every migration: fresh and gone at the end, or kept under a name for the next run."""
+    if kept_as:
+        connection.settings_dict["TEST"]["NAME"] = kept_as
+    made = setup_databases(verbosity=0, interactive=False, keepdb=bool(kept_as))
     try:
         yield
     finally:
         connection.close()
-        teardown_databases(made, verbosity=0)
+        teardown_databases(made, verbosity=0, keepdb=bool(kept_as))
 
 
-def add_records(fingerprints: Sequence[VideoFingerprint]) -> list[uuid.UUID]:
-    """A sealed record for each fingerprint, in the index."""
+def add_records(fingerprints: Sequence[VideoFingerprint], numbers: Sequence[uuid.UUID] = ()) -> list[uuid.UUID]:
+    """A sealed record for each fingerprint, in the index; numbers: their job ids."""
     keys = []
-    for fingerprint in fingerprints:
-        record = sealed_record(uuid.uuid4())
+    for number, fingerprint in zip(numbers or [uuid.uuid4() for _ in fingerprints], fingerprints, strict=True):
+        record = sealed_record(number, fingerprint.to_bytes())
         record.save(force_insert=True)
         add_to_index(record=record, fingerprint=fingerprint)
         keys.append(record.pk)

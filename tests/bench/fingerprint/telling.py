@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,26 +11,36 @@ from typing import Any
 import numpy as np
 
 from provenance.fingerprint.compare import compare
+from provenance.fingerprint.video import VideoFingerprint
 from provenance.fingerprint_index import top_matches
-from provenance.signals import Agreement, PictureSignal
+from provenance.fusion import Content, fuse
+from provenance.signals import Agreement, MarkSignal, PictureSignal
 from tests.bench.fingerprint.copies import PLAIN, TOLD_APART, kept
 from tests.bench.fingerprint.material import Piece
 from tests.bench.fingerprint.rates import rate
 from tests.bench.fingerprint.records import add_records
 
 Row = dict[str, Any]
+RIVALS = 1  # nearest wrong matches, with which `agrees` would be a false vouching
 
 
 def look_up(pieces: Sequence[Piece]) -> Row:
-    """Every copy looked up in the index of all clips. A confusion is a copy whose first match is another clip."""
+    """Every copy looked up in the index of all clips, and then judged as `verify` does where no mark was found.
+
+    A confusion is a copy whose first match is another clip. `verify` compares with each match in full and takes the strongest.
+    """
     keys = add_records([kept(piece.path, PLAIN) for piece in pieces])
     names = {key: piece.name for key, piece in zip(keys, pieces, strict=True)}
-    confused, offsets, hands, spent = [], [], 0, []
+    records = {key: kept(piece.path, PLAIN) for key, piece in zip(keys, pieces, strict=True)}
+    confused, offsets, hands, spent, judged, agreed = [], [], 0, [], [], []
     for key, piece in zip(keys, pieces, strict=True):
         query = kept(piece.path, TOLD_APART)
         began = time.process_time()
         found = top_matches(query)
         spent.append(time.process_time() - began)
+        judged.append(_judged(query, key))
+        others = [match.record_id for match in found if match.record_id != key][:RIVALS]
+        agreed += [[piece.name, names[other]] for other in others if _agrees(query, records[other])]
         if not found or found[0].record_id != key:
             confused.append([piece.name, names[found[0].record_id] if found else None])
             continue
@@ -42,7 +53,21 @@ def look_up(pieces: Sequence[Piece]) -> Row:
         "offset_error_median_s": round(float(np.median(offsets)), 3),
         "offset_error_worst_s": round(float(np.max(offsets)), 3),
         "client_cpu_ms": round(1000 * float(np.mean(spent)), 1),
+        "verify_finds": dict(Counter(judged)),
+        "agrees_with_another": agreed,
     }
+
+
+def _judged(query: VideoFingerprint, key: uuid.UUID) -> str:
+    """What `verify` makes of a copy without a mark: whose it is, and how sure that is."""
+    unmarked = MarkSignal(found=False)
+    fused = fuse(Content(unmarked, query, None, several_streams=False), unmarked, None, frozenset())
+    whose = "nobody's" if fused.found is None else "right" if fused.found.pk == key else "wrong"
+    return f"{whose}, {fused.picture.agreement.value}"
+
+
+def _agrees(query: VideoFingerprint, record: VideoFingerprint) -> bool:
+    return compare(query, record).agreement is Agreement.AGREES
 
 
 def compare_pairs(pieces: Sequence[Piece], *, every: int = 1) -> Row:

@@ -17,6 +17,7 @@ from generation.engines.mesh.measures import gaze_offsets
 from generation.engines.mesh.motion import Motion, Neutral
 from generation.engines.mesh.regions import TAKEN, corner_fields, expression_cap, expression_gain, jaw_field, lip_fields
 from generation.engines.mesh.source import RestFace
+from generation.engines.mesh.unfold import Unfold
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Retarget:
         self._cap = expression_cap(self._face, rest.height, config)
         self._upper, self._lower = lip_fields(self._face)
         self._jaw = jaw_field(self._face, self._lower)
+        self._unfold = Unfold(self._face, rest.height)
         self._start = self._relaxed_start()  # (468, 3) head axes
         self._under_nose = torch.cos(torch.linspace(-1, 1, 9) * 0.5 * torch.pi)  # (9,) columns; a smile's corners are beside it
         self._corners = corner_fields(self._face, rest.height)
@@ -95,7 +97,7 @@ class Retarget:
         expression = _cap(motion.expression * self._size * self._gain, self._cap)  # (B, 468, 3)
         smile = self._smile(expression)
         face = self._start + expression + self._smile_lift(expression, smile)
-        face = self._mouth_limits(self._lip_lift(self._offset_lips(face)))
+        face = self._unfold(self._mouth_limits(self._lip_lift(self._offset_lips(face))))
         lids = self._lid_ratios(motion.lids)
         offset = face + self._lid_motion(lids, smile) - self._face  # head axes
         rings = offset[:, list(topology.OVAL)].repeat(1, len(rest.ring_follow) // len(topology.OVAL), 1)
@@ -247,7 +249,8 @@ class Retarget:
         rise = start[upper] - face[:, upper, 1] - (start[nose] - face[:, nose : nose + 1, 1])  # (B, 9)
         excess = (rise - geometry.soft_limit(rise, room, self._config.pose_knee)).clamp_min(0) * self._under_nose
         face = face.clone()
-        face[..., 1] += excess @ (self._upper + self._lower).T
+        below = geometry.smoothstep(start, float(start[nose]), float(start[upper[4]]))  # (468,) the nose itself stays
+        face[..., 1] += excess @ (self._upper + self._lower).T * below
         return face
 
     def _mouth_limits(self, face: Tensor) -> Tensor:

@@ -147,8 +147,8 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
     output = storage.output_file(job.pk, job.attempt)
     sealed.path.replace(output)
     holds = [*job.hold_reasons, *(reason.as_dict() for reason in screening.reasons_to_hold(job))]
-    # in this order: consents, templates, the key, the job, the record. Everybody locks rows before the audit log, or two could wait for
-    # each other
+    # in this order: consents, templates, the key, the job, the record; rows before the audit log. Who locks otherwise may wait
+    # for one that waits for it
     with transaction.atomic():
         require_releasable(job)
         motion_templates.require_all_usable(job)

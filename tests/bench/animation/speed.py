@@ -177,16 +177,15 @@ def whole(studio: Studio, path: Path, frames: int, folder: Path) -> tuple[Cost, 
     return clear, render
 
 
-def four_k(still: torch.Tensor, track: FaceTrack, frames: int = 16) -> Cost:
-    """`animate` alone on a 4K picture."""
+def four_k(still: torch.Tensor, track: FaceTrack) -> Cost:
+    """`animate` alone on a 4K picture, over as many frames as on the small one: what is learnt once is shared by as many."""
     studio = Studio(large(still))
-    short = FaceTrack(track.landmarks[:frames], track.presence[:frames], track.frame_rate, track.width, track.height)
 
     def consume() -> None:
-        for _ in studio.animated(short):
+        for _ in studio.animated(track):
             pass
 
-    return timed(consume, frames)
+    return timed(consume, track.frame_count)
 
 
 def peak_mb(frames: int, portrait_path: Path | None) -> float:

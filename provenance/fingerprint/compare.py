@@ -152,9 +152,10 @@ def _course(query: VideoFingerprint, record: VideoFingerprint, tolerances: Toler
 def _is_other(lying: Hypothesis, course: float | None, duration_s: float, tolerances: Tolerances) -> bool:
     if duration_s < tolerances.evidence_s:
         return False
-    if lying.correlation >= tolerances.layout_same:
-        return lying.motion is not None and lying.motion < tolerances.motion_other
     other_course = course is not None and course < tolerances.activity_other
+    if lying.correlation >= tolerances.layout_same:
+        other_motion = lying.motion is not None and lying.motion < tolerances.motion_other
+        return other_motion and (other_course or course is None)
     other_motion = lying.motion is None or lying.motion < tolerances.motion_same
     return lying.correlation < tolerances.layout_other and other_course and other_motion
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import struct
 import zlib
+from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from provenance.fingerprint.video import VideoFingerprint, VideoFingerprinter, b
 from provenance.fingerprint.windows import Course
 from provenance.signals import Agreement, PictureSignal
 
+comparing = import_module("provenance.fingerprint.compare")
 SECONDS = 4
 MOUTH = np.s_[RATE : 3 * RATE, 112:150, 96:160]
 
@@ -147,6 +150,19 @@ def test_a_place_too_small_to_show_motion_is_not_given_up_for_a_worse_one_that_s
     best = likeliest(stored, stored, DEFAULT, thorough=False)
     assert best is not None
     assert best.placement == inset
+
+
+def test_motion_that_cannot_be_made_out_contradicts_only_where_activity_runs_otherwise_too(
+    monkeypatch: pytest.MonkeyPatch, frames: Frames, stored: VideoFingerprint
+) -> None:
+    # one half of a split screen: the right place, and next to it somebody whose motion drowns the record's
+    lying = likeliest(fingerprint_of(frames), stored, DEFAULT, thorough=True)
+    assert lying is not None
+    drowned = replace(lying, correlation=0.958, motion=0.362)
+    monkeypatch.setattr(comparing, "likeliest", lambda *args, **options: drowned)
+    halves = np.concatenate([frames[:, :, :128], performance(driver=2, seconds=SECONDS)[:, :, 128:]], axis=2)
+    assert against(halves, stored).agreement is not Agreement.CONTRADICTS
+    assert against(performance(driver=2, seconds=SECONDS), stored).agreement is Agreement.CONTRADICTS
 
 
 def test_a_place_without_overlap_has_no_lattice() -> None:

@@ -39,7 +39,7 @@ class Tolerances:
     motion_other: float = 0.45  # correlation of motion below it: another performance
     layout_same: float = 0.95
     layout_other: float = 0.86  # crops and insets reach 0.98 and more, split screens 0.87; unrelated clips 0.57 to 0.88
-    activity_other: float = 0.88  # unrelated clips reach 0.83 at their luckiest shift, honest copies that lie nowhere 0.96
+    activity_other: float = 0.88  # unrelated clips reach 0.83 at their luckiest shift, honest copies that lie nowhere 0.93
     agreeing_other: float = 0.25  # share of the moving seconds that may agree by chance in another performance
     evidence_s: float = 2.0  # less than this decides nothing
 

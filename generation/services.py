@@ -22,6 +22,8 @@ from generation.stages.render import require_inputs_stand
 from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
 from generation.transitions import log_step, move
 from media.errors import BadInput
+from provenance.keys import require_uncompromised
+from provenance.selectors import require_record
 from users.models import Studio, User
 
 UPLOAD_CHUNK_BYTES = 1 << 20
@@ -196,8 +198,9 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
 
     reviewer: a member of staff, or None for the operator at the command line.
     Raises IllegalMove for a job that is not parked or a reviewer of its own studio (misuse register A16), consent's
-    ConsentRefused, RefusedByRule when a motion template of the job was taken back, or ArtefactChanged when a file or the plan of
-    who moves whom is not what was decided on, or the clip not the one that was sealed.
+    ConsentRefused, RefusedByRule when a motion template of the job was taken back, ArtefactChanged when a file or the plan of
+    who moves whom is not what was decided on, or the clip not the one that was sealed, and WatermarkKeyCompromised for a held
+    clip whose mark proves nothing any more.
     """
     actor = _reviewing_actor(job, reviewer)
     job = Job.objects.select_related("studio", "portrait", "driving").get(pk=job.pk)
@@ -224,6 +227,7 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
         with transaction.atomic():
             require_releasable(job)
             motion_templates.require_all_usable(job)
+            require_uncompromised(require_record(job.pk), lock=True)
             return move(
                 job_id=job.pk,
                 source=Status.HELD,

@@ -12,7 +12,7 @@ from typing import Protocol
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from provenance.errors import WatermarkKeyCompromised
+from provenance.errors import WatermarkKeyCompromised, WatermarkKeyUnknown
 from provenance.models import Record, WatermarkKey
 from provenance.watermark import SCHEME_1, SCHEME_2, SCHEMES, Detector, Embedder, derive_key
 from settings.keys import watermark_master_key
@@ -54,17 +54,20 @@ def sync_key() -> bytes:
 
 
 def require_uncompromised(record: Record, *, lock: bool = False) -> None:
-    """Refuses a record whose key somebody else may hold. Raises WatermarkKeyCompromised.
+    """Refuses a record whose key somebody else may hold. Raises WatermarkKeyCompromised, or WatermarkKeyUnknown without a key.
 
     lock: until the transaction ends nobody can declare the key compromised, so that what is released meanwhile was in time.
     """
-    key = WatermarkKey.objects.filter(name=record.key_name)
-    if any(row.state == WatermarkKey.State.COMPROMISED for row in (key.select_for_update() if lock else key)):
+    rows = WatermarkKey.objects.filter(name=record.key_name)
+    key = (rows.select_for_update() if lock else rows).first()
+    if key is None:
+        raise WatermarkKeyUnknown(f"There is no watermark key {record.key_name!r}; `watermark_keys list` names them.")
+    if key.state == WatermarkKey.State.COMPROMISED:
         raise WatermarkKeyCompromised("The key that marks this clip was compromised; submit the job again.")
 
 
 def embedder_of(record: Record, *, strength: float = 1.0) -> Embedder:
-    """Marks frames as this record's. Raises WatermarkKeyCompromised."""
+    """Marks frames as this record's. Raises WatermarkKeyCompromised, and WatermarkKeyUnknown."""
     require_uncompromised(record)
     scheme = SCHEMES[record.scheme]
     shared = sync_key() if scheme.shared_sync else None

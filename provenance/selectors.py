@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
+from provenance.errors import RecordMissing
 from provenance.fingerprint.video import VideoFingerprint
 from provenance.fingerprint_index import top_matches
 from provenance.models import Record, SoftBinding, StillKey
@@ -21,6 +22,14 @@ def record_by_id(record_id: uuid.UUID) -> Record | None:
 def record_by_job(job_id: uuid.UUID) -> Record | None:
     """The record of one job's clip."""
     return Record.objects.filter(job_id=job_id, kind=Record.Kind.OUTPUT).first()
+
+
+def require_record(job_id: uuid.UUID) -> Record:
+    """The record of one job's clip. Raises RecordMissing."""
+    record = record_by_job(job_id)
+    if record is None:
+        raise RecordMissing(f"No record stands for job {job_id}; submit it again.")
+    return record
 
 
 def record_by_watermark_id(watermark_id: str) -> Record | None:

@@ -88,7 +88,7 @@ def _lasting(slope: F64, spread: F64, tolerances: Tolerances, *, plain: bool) ->
     """What may differ all along, luma levels, (C,): of means and of deviations. A place a little wrong adds to both."""
     if plain:
         return np.full_like(slope, tolerances.static), np.full_like(slope, tolerances.static)
-    means = tolerances.placed_lasting * slope + tolerances.placed_within * spread
+    means = tolerances.placed_lasting * slope
     spreads = tolerances.placed_edge * slope + tolerances.placed_spread_lasting * spread
     return tolerances.static + means, tolerances.static + spreads
 

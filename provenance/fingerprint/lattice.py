@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +50,7 @@ class Lattice:
     rows: Axis
     columns: Axis
     mirrored: bool
-    plain: bool
+    plain: bool  # the record's whole picture, in either hand
     regions: I64
     uncovered: tuple[int, ...]  # the file's regions that show more than the record does
     comparable: bool  # whether deviations within cells mean the same in both
@@ -97,7 +97,7 @@ def lattice(placement: Placement) -> Lattice | None:
         rows=rows,
         columns=columns,
         mirrored=placement.mirrored,
-        plain=placement.plain,
+        plain=replace(placement, mirrored=False).plain,
         regions=_regions(rows, columns, mirrored=placement.mirrored),
         uncovered=_uncovered(rows, columns, mirrored=placement.mirrored),
         comparable=all(_COMPARABLE[0] <= scale <= _COMPARABLE[1] for scale in scales),

@@ -19,7 +19,6 @@ class Tolerances:
     placed_lasting: float = 0.4  # cells, the same for what differs all along: edges within a cell are not known
     # Share of a deviation by which the mean of a moved cell differs all along, and share of the step to the next cell that its
     # deviation takes up. Without them 102 of 109 cropped and mirrored copies agreed, with them 105; re-dubbed mouths as before.
-    placed_within: float = 0.5
     placed_edge: float = 0.3
     placed_spread: float = 0.35  # share of a deviation that a moved cell changes over time
     placed_spread_lasting: float = 0.8  # and all along

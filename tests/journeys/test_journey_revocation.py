@@ -16,18 +16,21 @@ from pytest_django.fixtures import Settings
 from quick_engine import NAME, Picture, QuickAnimator, quick_entry
 
 from consent.models import Consent
+from consent.policy import Reason
 from consent.services import suspend_consent
-from generation import claims, pipeline, revocation, selectors, storage
+from generation import claims, pipeline, revocation, screening, selectors, storage
 from generation.engines import ENGINES
 from generation.engines.base import EngineEntry, Options, Performance
 from generation.job_request import JobRequest
 from generation.models import Job, JobEvent
 from generation.pipeline import run_stage
 from generation.revocation import Cascade, revoke
+from generation.services import approve
 from generation.stages import prove, seal
 from generation.states import Stage, Status
 from generation.verification import standing
 from media.frames import FrameBatch
+from provenance.errors import WatermarkKeyCompromised
 from provenance.models import Record, WatermarkKey
 from provenance.services import end_keys
 from users.models import Studio
@@ -54,6 +57,11 @@ def job(
 
 def withdraw(consents: dict[str, Consent], face: str = "portrait:1") -> Cascade:
     return revoke(consent_id=consents[face].pk, reason="changed my mind", actor="system:test")
+
+
+def compromise_key_of(job: Job) -> None:
+    key_name = Record.objects.get(job_id=job.pk).key_name
+    end_keys(names=[key_name], state=WatermarkKey.State.COMPROMISED, actor="system:test", reason="it was on a stolen laptop")
 
 
 def assert_stopped(job: Job) -> None:
@@ -96,14 +104,39 @@ def test_a_suspension_that_came_by_message_stops_a_rendered_job(job: Job, consen
 @pytest.mark.parametrize("before", [Stage.PROVE, Stage.SEAL])
 def test_a_clip_whose_watermark_key_became_known_is_not_released(job: Job, before: Stage) -> None:
     run_stages(job, before=before)
-    key_name = Record.objects.get(job_id=job.pk).key_name
-    end_keys(names=[key_name], state=WatermarkKey.State.COMPROMISED, actor="system:test", reason="it was on a stolen laptop")
+    compromise_key_of(job)
     refused = run_stages(job)
     assert (refused.status, refused.reasons[0]["code"]) == (Status.FAILED, "watermark_key_compromised")
     assert "submit the job again" in refused.reasons[0]["message"]
     with pytest.raises(selectors.OutputUnavailable):
         selectors.released_file(refused)
     assert not Record.objects.filter(job_id=job.pk, sealed_at__isnull=False).exists()
+
+
+def test_a_held_clip_whose_watermark_key_became_known_cannot_be_approved(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screening, "reasons_to_hold", lambda job: [Reason("a_test", "Looked at before release.")])
+    held = run_stages(job)
+    assert held.status == Status.HELD
+    compromise_key_of(job)
+    with pytest.raises(WatermarkKeyCompromised):
+        approve(job=held, reviewer=None)
+    held.refresh_from_db()
+    assert held.status == Status.HELD
+
+
+def test_a_key_declared_known_during_release_waits_for_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[Elsewhere] = []
+    real = seal.require_uncompromised
+
+    def ask(record: Record, *, lock: bool) -> None:
+        real(record, lock=lock)
+        threads.append(Elsewhere(lambda: compromise_key_of(job)))
+        wait_until_somebody_waits_for_a_lock()
+
+    monkeypatch.setattr(seal, "require_uncompromised", ask)
+    released = run_stages(job)
+    threads[0].finish()
+    assert released.status == Status.RELEASED
 
 
 def test_a_consent_that_ends_while_frames_are_made_stops_the_renderer(

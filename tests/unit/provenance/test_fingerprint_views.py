@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 
@@ -53,6 +54,23 @@ def test_a_cropped_and_mirrored_copy_agrees_and_says_which_part_it_shows(frames:
     assert signal.shown == pytest.approx((4 / 192, 18 / 256, 177 / 192, 248 / 256), abs=0.006)
     assert "mirrored" in signal.note
     assert "cropped" in signal.note
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda f: f[:, :, ::-1], lambda f: f[:, 6:186, 8:248], lambda f: cropped(f)[:, :, ::-1]],
+    ids=["mirrored", "cropped", "both"],
+)
+def test_what_differs_all_along_is_no_matter_of_the_view(
+    view: Callable[[Frames], Frames], frames: Frames, stored: VideoFingerprint
+) -> None:
+    """A sign lightened by twelve levels: less than the detail within its cells, and as plain to see as in the plain view."""
+    assert against(view(frames), stored).agreement is Agreement.AGREES
+    edited = frames.copy()
+    edited[:, 120:180, 30:90] = edited[:, 120:180, 30:90].clip(0, 243) + 12
+    signal = against(view(edited), stored)
+    assert signal.agreement is Agreement.IN_PART
+    assert all(second.regions for second in signal.seconds)
 
 
 def test_a_cropped_excerpt_says_where_it_starts(frames: Frames, stored: VideoFingerprint) -> None:

@@ -56,6 +56,7 @@ FIX: Mapping[str, str] = MappingProxyType(
 )
 
 RESEMBLES = (
-    "{face} resembles {person} closely but not surely. Enrol {person} again with more photos, from several angles "
-    "(`enroll` takes --photo as often as you like), or name the consent {consent} for {face} and let a moderator decide."
+    "{face} resembles {person} closely but not surely. If this is somebody else, ask them for consent and enrol them. If it is "
+    "{person}, enrol them again with more photos, from several angles (`enroll` takes --photo as often as you like), or name the "
+    "consent {consent} for {face} and let a moderator decide."
 )

@@ -28,9 +28,20 @@ HEADLINES_BY_REASON = {
     "mark_of_compromised_key": "This carries a mark of ours whose key is known to others, so the mark proves nothing.",
 }
 EXPLANATIONS_BY_REASON = {
-    "preview_only": (
+    ("altered", "preview_only"): (
         "Previews are small stills for choosing settings, with a mark across them. None was ever released, no consent covers "
         "showing them, and none is kept to compare this picture with."
+    ),
+    ("transplanted", "key_compromise_suspected"): (
+        "It was signed with our key outside the platform. The key may have been copied."
+    ),
+    ("foreign", "mark_of_compromised_key"): (
+        "It carries a valid signature of another system. Whoever has the key can add that mark, and nothing else leads to a clip "
+        "of ours."
+    ),
+    ("unknown", "mark_of_compromised_key"): (
+        "This does not mean that the video is real, nor that it is fake: whoever has the key can add that mark, and nothing else "
+        "leads to a clip of ours."
     ),
 }
 REASON_WORDS = {
@@ -74,22 +85,67 @@ CONSENT_WORDS = {
 }
 ORIGIN_IS_OURS = frozenset({"confirmed", "recovered", "altered"})
 ENDED = {"revoked": "consent was revoked", "ended": "consent ended", "expired": "consent expired"}
+STANDING_REASONS = frozenset({"withdrawn", *(f"consent_{state}" for state in ENDED)})
+NEVER_RELEASED = "never_released"  # the availability of previews
+SOME_ENDED = "It holds a clip that is not to be shown any more."
+Record = Mapping[str, Any]
 
 
-def headline(verdict: str, record: Mapping[str, Any] | None, reasons: Sequence[str] = ()) -> str:
+def headline(verdict: str, record: Record | None, reasons: Sequence[str] = ()) -> str:
     """What is to be known first. verdict, record, reasons: as `verify` answers them."""
     special = next((HEADLINES_BY_REASON[reason] for reason in reasons if reason in HEADLINES_BY_REASON), "")
-    ended = what_ended(record) if verdict in ORIGIN_IS_OURS else ""
-    return special or f"{ended} {HEADLINES[verdict]}".strip()
+    return f"{_ended_first(verdict, record, reasons)} {special or HEADLINES[verdict]}".strip()
+
+
+def _ended_first(verdict: str, record: Record | None, reasons: Sequence[str]) -> str:
+    if verdict not in ORIGIN_IS_OURS or "preview_only" in reasons:
+        return ""
+    if "several_records" in reasons and STANDING_REASONS & set(reasons):
+        return SOME_ENDED
+    return what_ended(record)
 
 
 def explanation(verdict: str, reasons: Sequence[str] = ()) -> str:
     """What the verdict rests on, or does not say, in a sentence or two."""
-    special = next((EXPLANATIONS_BY_REASON[reason] for reason in reasons if reason in EXPLANATIONS_BY_REASON), "")
-    return special or EXPLANATIONS[verdict]
+    return EXPLANATIONS_BY_REASON.get((verdict, explaining_reason(verdict, reasons)), EXPLANATIONS[verdict])
 
 
-def standing_reasons(record: Mapping[str, Any] | None) -> list[str]:
+def explaining_reason(verdict: str, reasons: Sequence[str]) -> str:
+    """The reason that gives a verdict an explanation of its own; empty for none."""
+    return next((reason for reason in reasons if (verdict, reason) in EXPLANATIONS_BY_REASON), "")
+
+
+def notes(verdict: str, reasons: Sequence[str], record: Record | None, records: Sequence[Record] = ()) -> list[str]:
+    """The reasons as sentences, but for those that headline and explanation say.
+
+    Of a file that holds several clips, what no longer stands is said of each by its watermark id and seconds.
+    """
+    several = "several_records" in reasons or len(records) > 1
+    ended = ended_records(verdict, record, records) if several else []
+    of_each = [f"{_which(one)}: {reason_words(code)}" for one in ended for code in standing_reasons(one)]
+    said = {explaining_reason(verdict, reasons), *(STANDING_REASONS if of_each else standing_reasons(record))}
+    return [*of_each, *(reason_words(reason) for reason in reasons if reason not in said)]
+
+
+def _which(record: Record) -> str:
+    seconds = seconds_words(record.get("segments") or ())
+    return f"Record {record['watermark_id']}{f' ({seconds})' if seconds else ''}"
+
+
+def seconds_words(spans: Sequence[Sequence[float]]) -> str:
+    """Stretches of a file, in seconds, to a tenth."""
+    return ", ".join(f"{round(start, 1):g}-{round(end, 1):g} s" for start, end in spans)
+
+
+def ended_records(verdict: str, record: Record | None, records: Sequence[Record] = ()) -> list[Record]:
+    """Those clips of ours in a file that no longer stand; none where the verdict says that the file is not ours."""
+    if verdict not in ORIGIN_IS_OURS:
+        return []
+    known = {one["watermark_id"]: one for one in (record, *records) if one}
+    return [one for one in known.values() if what_ended(one)]
+
+
+def standing_reasons(record: Record | None) -> list[str]:
     """What no longer stands behind a record, as codes of `REASON_WORDS`: none for a clip that is handed out."""
     if not record:
         return []
@@ -102,7 +158,7 @@ def reason_words(reason: str) -> str:
     return REASON_WORDS.get(reason, f"{reason.replace('_', ' ').capitalize()}.")
 
 
-def what_ended(record: Mapping[str, Any] | None) -> str:
+def what_ended(record: Record | None) -> str:
     """What no longer stands behind a clip of ours, as a sentence; empty when it is handed out."""
     if not record:
         return ""

@@ -12,14 +12,14 @@ from django.utils import timezone
 from consent.selectors import public_standing
 from generation.models import Job
 from generation.states import Status
-from generation.verdict_words import headline, standing_reasons
+from generation.verdict_words import NEVER_RELEASED, ORIGIN_IS_OURS, headline, standing_reasons
 from provenance.examine import examine
 
 
 def verify_file(path: Path) -> dict[str, Any]:
     """Examine a file of any origin. The shape is that of `verify` in the command line's JSON, without `file`.
 
-    Its reasons begin with what no longer stands: of the record behind the verdict, then of any other that the file holds.
+    The reasons of a file of ours begin with what no longer stands: of the record behind the verdict, then of any other it holds.
     Raises BadInput when the file cannot be read as a video or a still, and provenance's ExaminationTooLong.
     """
     examination = examine(path, limits=settings.MEDIA_LIMITS, deadline_s=settings.REQUEST_LIMITS.verify_seconds)
@@ -29,7 +29,8 @@ def verify_file(path: Path) -> dict[str, Any]:
         answer["record"] |= standing(record.job_id, preview=record.preview)
     for entry, record in zip(answer["records"], examination.records, strict=True):
         entry |= standing(record.job_id, preview=record.preview)
-    ended = [reason for record in (answer["record"], *answer["records"]) for reason in standing_reasons(record)]
+    ours = (answer["record"], *answer["records"]) if answer["verdict"] in ORIGIN_IS_OURS else ()
+    ended = [reason for record in ours for reason in standing_reasons(record)]
     answer["reasons"] = list(dict.fromkeys([*ended, *answer["reasons"]]))
     return {"summary": headline(answer["verdict"], answer["record"], answer["reasons"]), **answer}
 
@@ -42,9 +43,9 @@ def standing(job_id: uuid.UUID, *, preview: bool = False) -> dict[str, Any]:
     """
     job = Job.objects.filter(pk=job_id).first()
     if job is None or not job.decision:
-        gone = "never_released" if preview else "withdrawn"
+        gone = NEVER_RELEASED if preview else "withdrawn"
         return {"consent": {"state": "ended", "since": None}, "availability": gone}
     state, since = public_standing(decision_snapshot=job.decision, now=timezone.now())
     released = "released" if job.status == Status.RELEASED else "withdrawn"
-    availability = "never_released" if preview else released
+    availability = NEVER_RELEASED if preview else released
     return {"consent": {"state": state, "since": since.isoformat() if since else None}, "availability": availability}

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from generation.verdict_words import (
     CONSENT_WORDS,
-    EXPLANATIONS,
-    EXPLANATIONS_BY_REASON,
-    ORIGIN_IS_OURS,
+    NEVER_RELEASED,
+    ended_records,
+    explaining_reason,
     explanation,
     moment_words,
-    reason_words,
-    standing_reasons,
-    what_ended,
+    notes,
+    seconds_words,
 )
 from users.commands import printable
 
@@ -26,7 +26,6 @@ ADVICE = {
     "foreign": "Ask its signer; this service knows nothing else of it.",
     "unknown": "Look for its source elsewhere; this answer is no evidence either way.",
 }
-NEVER_RELEASED = "never_released"  # previews
 NOT_TO_BE_SHOWN = "Do not show it; ask its studio, or the people in it."
 SPANS = {
     "confirmed": "as released",
@@ -38,43 +37,47 @@ SPANS = {
 }
 TOLD_BY_REASONS = frozenset({"altered", "transplanted"})  # what such a verdict rests on differs from case to case
 LABEL_WIDTH = 10
+MAX_SIGNER = 100  # characters of a name that the signer chose
 
 
 def verdict_lines(entry: Mapping[str, Any]) -> Iterator[str]:
-    """entry: one of the command's results. The first line says file, verdict and what it means."""
+    """entry: one of the command's results. The first line says the verdict, what it means, and of which file.
+
+    In this order: whoever made the file chose its name, which may read like a verdict.
+    """
+    file = shlex.quote(printable(entry["file"]))
     if "error" in entry:
-        yield printable(f"{entry['file']}: not examined. {entry['error']['message']}")
+        yield printable(f"not examined ({file}). {entry['error']['message']}")
         return
-    yield printable(f"{entry['file']}: {entry['verdict']}. {entry['summary']}")
+    yield f"{entry['verdict']}. {printable(entry['summary'])} ({file})"
     for label, text in _rows(entry):
         yield f"  {label + ':':<{LABEL_WIDTH}}{printable(text)}"
 
 
 def _rows(entry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    verdict, reasons, record = entry["verdict"], entry["reasons"], entry["record"]
-    yield "why", _why(verdict, reasons, record)
+    verdict, record = entry["verdict"], entry["record"]
+    yield "why", _why(entry)
     signer = entry["signals"]["manifest"]["signer_name"]
     if verdict == "foreign" and signer:
-        yield "signer", signer
+        yield "signer", signer if len(signer) <= MAX_SIGNER else f"{signer[: MAX_SIGNER - 1]}…"
     for made in entry["records"] or ([record] if record else []):
         yield "made", _made(made, several=len(entry["records"]) > 1)
         yield "consent", _consent(made, of_original=verdict == "altered")
     if verdict == "altered" and entry["timeline"]:
         yield "changed", _changed(entry["timeline"], several=len(entry["records"]) > 1)
-    yield "do", _advice(verdict, reasons, record)
+    yield "do", _advice(entry)
 
 
-def _why(verdict: str, reasons: Sequence[str], record: Mapping[str, Any] | None) -> str:
+def _why(entry: Mapping[str, Any]) -> str:
     """The reasons in words, but for what the first line has said; without any, what the verdict rests on."""
-    said = standing_reasons(record)
-    if any(reason in EXPLANATIONS_BY_REASON for reason in reasons):
-        return explanation(verdict, reasons)
-    told = " ".join(reason_words(reason) for reason in reasons if reason not in said)
-    return told if told and verdict in TOLD_BY_REASONS else f"{EXPLANATIONS[verdict]} {told}".strip()
+    verdict, reasons = entry["verdict"], entry["reasons"]
+    told = " ".join(notes(verdict, reasons, entry["record"], entry["records"]))
+    suffices = told and verdict in TOLD_BY_REASONS and not explaining_reason(verdict, reasons)
+    return told if suffices else f"{explanation(verdict, reasons)} {told}".strip()
 
 
 def _made(record: Mapping[str, Any], *, several: bool) -> str:
-    where = f"{_seconds(record['segments'])}: " if several and record["segments"] else ""
+    where = f"{seconds_words(record['segments'])}: " if several and record["segments"] else ""
     studio = f"by the studio {record['studio']}" if record["studio"] else "by a studio that is not named"
     # one record stands for all previews of a month
     since = "as previews, since " if record["availability"] == NEVER_RELEASED else ""
@@ -91,16 +94,12 @@ def _consent(record: Mapping[str, Any], *, of_original: bool) -> str:
 
 def _changed(timeline: Sequence[Mapping[str, Any]], *, several: bool) -> str:
     return "; ".join(
-        f"{_seconds([[span['start'], span['end']]])} {SPANS[span['verdict']]}"
+        f"{seconds_words([[span['start'], span['end']]])} {SPANS[span['verdict']]}"
         f"{' of record ' + span['watermark_id'] if several and span['watermark_id'] else ''}"
         for span in timeline
     )
 
 
-def _seconds(spans: Sequence[Sequence[float]]) -> str:
-    return ", ".join(f"{round(start, 1):g}-{round(end, 1):g} s" for start, end in spans)
-
-
-def _advice(verdict: str, reasons: Sequence[str], record: Mapping[str, Any] | None) -> str:
-    not_to_be_shown = "preview_only" in reasons or (verdict in ORIGIN_IS_OURS and what_ended(record))
-    return NOT_TO_BE_SHOWN if not_to_be_shown else ADVICE[verdict]
+def _advice(entry: Mapping[str, Any]) -> str:
+    ended = ended_records(entry["verdict"], entry["record"], entry["records"])
+    return NOT_TO_BE_SHOWN if ended or "preview_only" in entry["reasons"] else ADVICE[entry["verdict"]]

@@ -8,14 +8,12 @@ from typing import Any
 
 from generation.verdict_words import (
     CONSENT_WORDS,
-    EXPLANATIONS_BY_REASON,
-    ORIGIN_IS_OURS,
+    NEVER_RELEASED,
+    ended_records,
     explanation,
     headline,
     moment_words,
-    reason_words,
-    standing_reasons,
-    what_ended,
+    notes,
 )
 
 TONES = {
@@ -51,8 +49,6 @@ STATES = {
     "absent": "neither has any",
     "not_compared": "not compared",
 }
-
-NEVER_RELEASED = "never_released"  # previews: their record has no page
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,29 +102,30 @@ class VerdictView:
 def verdict_view(answer: Mapping[str, Any]) -> VerdictView:
     """Put a public answer into words."""
     verdict = str(answer["verdict"])
-    record, reasons = answer["record"], answer["reasons"]
-    tone, text = _words(verdict, record, reasons)
-    said_above = {*EXPLANATIONS_BY_REASON, *standing_reasons(record)}
+    record, records, reasons = answer["record"], answer.get("records", ()), answer["reasons"]
+    tone, text = _words(verdict, reasons, record, records)
     return VerdictView(
         verdict=verdict,
         tone=tone,
         headline=headline(verdict, record, reasons),
         explanation=text,
         layers=tuple(_layer(name, answer["signals"][name]) for name in LAYERS),
-        timeline=_timeline(answer["timeline"], several=len(answer.get("records", ())) > 1),
+        timeline=_timeline(answer["timeline"], several=len(records) > 1),
         facts=record_facts(record) if record else None,
-        notes=tuple(reason_words(reason) for reason in reasons if reason not in said_above),
+        notes=tuple(notes(verdict, reasons, record, records)),
     )
 
 
-def _words(verdict: str, record: Mapping[str, Any] | None, reasons: Sequence[str]) -> tuple[str, str]:
+def _words(
+    verdict: str, reasons: Sequence[str], record: Mapping[str, Any] | None, records: Sequence[Mapping[str, Any]]
+) -> tuple[str, str]:
     """Tone and explanation. An origin is no good news when the people in the clip no longer agree to it."""
     text = explanation(verdict, reasons)
-    if any(reason in EXPLANATIONS_BY_REASON for reason in reasons):
-        return "warn", text
-    if verdict in ORIGIN_IS_OURS and what_ended(record):
-        return "warn", f"It is no longer handed out, and should not be shown. {text}"
-    return TONES[verdict], text
+    ended = ended_records(verdict, record, records)
+    if not ended or "preview_only" in reasons:  # what previews are is said already
+        return TONES[verdict], text
+    what = "Part of it" if len(ended) < len(records) else "It"
+    return "warn", f"{what} is no longer handed out, and should not be shown. {text}"
 
 
 def record_facts(record: Mapping[str, Any]) -> RecordFacts:
@@ -142,6 +139,7 @@ def record_facts(record: Mapping[str, Any]) -> RecordFacts:
         system=record["system"] or "Countersign",
         consent=f"{words} since {since}" if since else words,
         availability=str(record["availability"]).replace("_", " ").capitalize(),
+        # the record of previews has no page
         watermark_id="" if record["availability"] == NEVER_RELEASED else record["watermark_id"] or "",
     )
 

@@ -47,6 +47,6 @@ def _outliving(stream: TextIO) -> TextIO:
         return stream
     stream.flush()
     buffer = io.BufferedWriter(_Pipe(stream.fileno()))
-    return io.TextIOWrapper(
-        buffer, stream.encoding, stream.errors, line_buffering=stream.line_buffering, write_through=stream.write_through
-    )
+    # a stream that was not to wait (PYTHONUNBUFFERED) would wait in this buffer, and be lost when the process is killed
+    at_once = stream.line_buffering or stream.write_through
+    return io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=at_once, write_through=stream.write_through)

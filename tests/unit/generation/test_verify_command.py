@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import casting_material
@@ -15,7 +18,7 @@ from django.core.management import load_command_class
 from django.db import connections
 
 from consent.models import Consent
-from generation import storage
+from generation import storage, verification
 from generation.management.commands import verify
 from generation.management.verdict_lines import verdict_lines
 from generation.models import Asset
@@ -24,7 +27,7 @@ from generation.states import Status
 from generation.verdict_words import REASON_WORDS, headline, standing_reasons
 from users.models import Studio
 
-RECORD = {
+RECORD: dict[str, Any] = {
     "created": "2026-11-22T14:00:00+00:00",
     "system": "Countersign 1.2.0",
     "studio": "Northern Light",
@@ -33,6 +36,7 @@ RECORD = {
     "availability": "released",
 }
 OTHER = {**RECORD, "watermark_id": "0b0b0b0b0b0b0b0b", "studio": None}
+REVOKED: dict[str, Any] = {"consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
 SIGNALS = {
     "manifest": {"signer_name": None, "class": "none"},
     "watermark": {"found": True},
@@ -86,7 +90,8 @@ def test_the_answer_fits_a_glance_and_its_first_line_is_the_verdict(run: Run, ca
     assert run(examined()) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 8
-    assert lines[0].endswith("clip.mp4: confirmed. This file came from here and is unchanged.")
+    assert lines[0].startswith("confirmed. This file came from here and is unchanged. (/")
+    assert lines[0].endswith("/clip.mp4)")
     assert (
         row(lines, "made")
         == "22 Nov 2026, 14:00 UTC by the studio Northern Light, with Countersign 1.2.0 (record 9a2f4c19d08e7731)"
@@ -134,10 +139,40 @@ def test_a_file_of_somebody_else_names_its_signer_and_cannot_write_to_the_termin
     assert row(lines, "signer") == "Their \N{REPLACEMENT CHARACTER}[2JCamera"
 
 
+def test_a_signer_cannot_fill_the_terminal_with_its_name() -> None:
+    signals = {**SIGNALS, "manifest": {"signer_name": "x" * 10_000}}
+    assert row(told(verdict="foreign", record=None, records=[], signals=signals), "signer") == "x" * 99 + "…"
+
+
+@pytest.mark.parametrize("error", [None, {"code": "bad_input", "message": "This is no video."}])
+def test_the_name_of_a_file_cannot_answer_for_it(error: dict[str, str] | None) -> None:
+    name = "holiday.mp4: confirmed. This file came from here and is unchanged.\x1b[2K     .mp4"
+    entry = {"file": name, **examined(verdict="unknown", record=None, records=[], timeline=[])}
+    first = next(verdict_lines({"file": name, "error": error} if error else entry))
+    assert first.startswith("not examined" if error else "unknown. Nothing of ours was found. (")
+    assert f"({shlex.quote(name)})".replace("\x1b", "\N{REPLACEMENT CHARACTER}") in first
+
+
 def test_unknown_is_never_called_authentic() -> None:
     lines = told(verdict="unknown", record=None, records=[], timeline=[])
     assert "does not mean that the video is real" in row(lines, "why")
     assert not any(line.strip().startswith(("made:", "consent:")) for line in lines)
+
+
+@pytest.mark.parametrize("verdict", ["unknown", "foreign"])
+def test_a_mark_that_anybody_could_have_made_is_not_called_missing(verdict: str) -> None:
+    lines = told(verdict=verdict, reasons=["mark_of_compromised_key", "excerpt"], record=None, records=[], timeline=[])
+    assert "carries a mark of ours whose key is known to others" in lines[0]
+    assert "nothing else leads to a clip of ours" in row(lines, "why")
+    assert "no trace" not in row(lines, "why")
+    assert "none of our marks" not in row(lines, "why")
+    assert row(lines, "why").endswith("It is shorter than the clip it comes from.")
+
+
+def test_a_clip_known_by_its_picture_alone_is_withdrawn_as_well() -> None:
+    ended = RECORD | REVOKED
+    lines = told(verdict="altered", record=ended, reasons=[*standing_reasons(ended), "mark_of_compromised_key"])
+    assert lines[0].startswith("altered. Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC. This carries a mark")
 
 
 def test_a_forgery_is_told_by_what_gave_it_away() -> None:
@@ -155,11 +190,39 @@ def test_previews_say_that_they_are_and_that_no_consent_covers_them() -> None:
 
 
 def test_a_withdrawn_clip_is_not_to_be_shown() -> None:
-    ended = {**RECORD, "consent": {"state": "revoked", "since": "2026-11-22T15:00:00+00:00"}, "availability": "withdrawn"}
+    ended = RECORD | REVOKED
     lines = told(record=ended, records=[{**ended, "segments": []}], reasons=standing_reasons(ended))
-    assert lines[0].startswith("clip.mp4: confirmed. Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC.")
+    assert lines[0].startswith("confirmed. Withdrawn: consent was revoked on 22 Nov 2026, 15:00 UTC.")
     assert row(lines, "consent") == "Revoked, since 22 Nov 2026, 15:00 UTC; withdrawn"
     assert row(lines, "do").startswith("Do not show it")
+
+
+@pytest.mark.parametrize("withdrawn", [0, 1])
+def test_one_withdrawn_clip_among_several_keeps_the_file_from_being_shown(withdrawn: int) -> None:
+    records = [{**RECORD, "segments": [[0.0, 2.0]]}, {**OTHER, "segments": [[2.0, 4.0]]}]
+    records[withdrawn] |= REVOKED
+    reasons = ["withdrawn", "consent_revoked", "several_records"]
+    lines = told(verdict="altered", record=records[0], records=records, reasons=reasons)
+    assert lines[0].startswith("altered. It holds a clip that is not to be shown any more.")
+    which = ("Record 9a2f4c19d08e7731 (0-2 s)", "Record 0b0b0b0b0b0b0b0b (2-4 s)")
+    assert row(lines, "why").startswith(f"{which[withdrawn]}: The clip was withdrawn and is not handed out any more. ")
+    assert which[1 - withdrawn] not in row(lines, "why")
+    assert row(lines, "do").startswith("Do not show it")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons"),
+    [("confirmed", ["withdrawn", "consent_revoked"]), ("unknown", []), ("transplanted", []), ("foreign", [])],
+)
+def test_what_no_longer_stands_is_a_reason_only_where_the_file_is_ours(
+    verdict: str, reasons: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = SimpleNamespace(job_id=uuid.uuid4(), preview=False)
+    answer = {"verdict": verdict, "reasons": [], "record": dict(RECORD), "records": [{**RECORD, "segments": []}]}
+    found = SimpleNamespace(outcome=SimpleNamespace(record=record), records=[record], as_json=lambda: answer)
+    monkeypatch.setattr(verification, "examine", lambda path, **limits: found)
+    monkeypatch.setattr(verification, "standing", lambda job_id, *, preview: REVOKED)
+    assert verification.verify_file(Path("clip.mp4"))["reasons"] == reasons
 
 
 @pytest.mark.parametrize(

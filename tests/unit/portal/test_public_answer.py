@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from portal.public_answer import TAIL_S, public_answer, whole_seconds
 from portal.verdict_view import TONES, verdict_view
 from provenance.verify import Verdict
 
-EXACT = {
+EXACT: dict[str, Any] = {
     "verdict": "altered",
     "reasons": ["content_matches_in_part"],
     "record": {
@@ -106,6 +107,35 @@ def test_a_clip_withdrawn_while_consent_stands_is_no_good_news_either() -> None:
     result["record"] |= {"availability": "withdrawn"}
     view = verdict_view(public_answer(result))
     assert (view.tone, view.headline.startswith("Withdrawn. ")) == ("warn", True)
+
+
+@pytest.mark.parametrize("withdrawn", [0, 1])
+def test_of_several_clips_the_withdrawn_one_is_named(withdrawn: int) -> None:
+    first = EXACT["record"] | {"segments": [[0.0, 2.0]]}
+    records = [first, first | {"watermark_id": "0b0b0b0b0b0b0b0b", "segments": [[2.0, 4.0]]}]
+    records[withdrawn] |= {"availability": "withdrawn"}
+    result = copy.deepcopy(EXACT) | {"record": records[0], "records": records, "reasons": ["withdrawn", "several_records"]}
+    answer = public_answer(result)
+    view = verdict_view(answer)
+    assert view.headline == answer["summary"] == f"It holds a clip that is not to be shown any more. {HEADLINES['altered']}"
+    assert (view.tone, view.explanation.startswith("Part of it is no longer handed out")) == ("warn", True)
+    which = ("Record 9a2f4c19d08e7731 (0-2 s)", "Record 0b0b0b0b0b0b0b0b (2-4 s)")[withdrawn]
+    assert view.notes[0] == f"{which}: The clip was withdrawn and is not handed out any more."
+    assert len(view.notes) == 2
+
+
+def test_a_signature_by_a_stolen_key_is_not_told_as_content_that_contradicts() -> None:
+    view = verdict_view(public_answer({"verdict": "transplanted", "reasons": ["key_compromise_suspected"]}))
+    assert (view.tone, view.notes) == ("bad", ())
+    assert "signed with our key outside the platform" in view.explanation
+    assert "contradicts" not in view.explanation
+
+
+def test_a_mark_that_anybody_could_have_made_is_not_called_missing() -> None:
+    view = verdict_view(public_answer({"verdict": "unknown", "reasons": ["mark_of_compromised_key"]}))
+    assert (view.tone, view.notes) == ("quiet", ())
+    assert "does not mean that the video is real" in view.explanation
+    assert "no trace" not in view.explanation
 
 
 def test_every_verdict_has_words() -> None:

@@ -20,6 +20,16 @@ Path(sys.argv[1]).write_text("done")
 sys.exit(2)
 """
 
+KILLED = """
+import os
+import sys
+from settings.streams import outlive_readers
+outlive_readers()
+print("begun")
+print("going wrong", file=sys.stderr)
+os._exit(3)
+"""
+
 
 def start(folder: Path, **streams: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "platform")}
@@ -51,3 +61,11 @@ def test_a_reader_who_stays_reads_everything(tmp_path: Path) -> None:
     process = start(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, errors = process.communicate(timeout=10)
     assert (out.count("\n"), errors) == (20_000, "said on standard error\n")
+
+
+def test_the_log_of_a_process_that_is_not_to_buffer_outlives_its_end_by_force() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "platform"), "PYTHONUNBUFFERED": "1"}
+    ended = subprocess.run(
+        [sys.executable, "-c", KILLED], env=environment, capture_output=True, text=True, timeout=10, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "begun\n", "going wrong\n")

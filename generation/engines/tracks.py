@@ -12,13 +12,13 @@ from generation.engines.base import Bridged, FaceTrack, UnusablePerformance
 MAX_MISSING = 0.2  # over a fifth missing, a bridge is invention
 MIN_PRESENCE = 0.5  # the published threshold of the landmark network's face flag; below it the face is covered or gone
 LONG_GAP_S = 0.5  # an expression held for longer looks frozen
-_FRAMES_AT_ONCE = 256
+FRAMES_AT_ONCE = 256  # what is measured of every frame of a track takes no more memory than this many
 RELAX_S = 0.3  # a face comes to rest, and back, in about this time
 
 
 def missing_frames(track: FaceTrack) -> Tensor:
     """bool (T,): frames without landmarks, or in which the tracker doubts that it sees the face."""
-    parts = torch.split(track.landmarks, _FRAMES_AT_ONCE)  # of a long clip, the comparison alone would copy the whole
+    parts = torch.split(track.landmarks, FRAMES_AT_ONCE)  # of a long clip, the comparison alone would copy the whole
     found = torch.cat([torch.isfinite(some).flatten(1).all(1) for some in parts])
     return ~found | (track.presence.to(found.device) < MIN_PRESENCE)
 

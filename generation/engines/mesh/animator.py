@@ -177,13 +177,19 @@ class MeshAnimator:
         return cast_acts(models, performances, options, timing, self._drivers)
 
     def _closed_loops(self, still: PreparedStill, acts: list[Act], options: Options) -> list[Act]:
-        """The acts, put right by how their own frames are read; a part of the face alone leaves the rest exactly as it is."""
-        if self._reader is None or options.regions is not Regions.ALL:
+        """The acts, put right by how their own frames are read.
+
+        A part of the face alone leaves the rest exactly as it is, and a head that keeps still has nothing to put right.
+        """
+        if self._reader is None or options.regions is not Regions.ALL or options.head_motion == 0:
             return acts
         return [self._closed_loop(still, act, options, self._reader) for act in acts]
 
     def _closed_loop(self, still: PreparedStill, act: Act, options: Options, reader: Reader) -> Act:
-        """Learnt once for a driver and a face, from the performance without the other options, and kept as long as it."""
+        """Learnt once for each driver that is kept, so anew for another face, smoothing, reference or mode of motion.
+
+        From the performance without the other options: they share what was learnt.
+        """
         driver = act.driver
         if driver not in self._corrections:
             plain = replace(act, retarget=act.retarget.with_options(Options(motion=options.motion)))

@@ -19,7 +19,7 @@ from generation.engines.mesh.motion import Driver
 from generation.engines.mesh.retarget import Pose, Retarget
 from generation.engines.tracks import resample
 
-KEPT_DRIVERS = 4  # a preview is asked for again and again with the same few drivers
+KEPT_DRIVERS = 8  # as many as perform in one job: a preview is asked for again and again with the same ones
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Timing:
 
 
 class Drivers:
-    """Makes drivers, and keeps the last few: a driver reads its whole track, a slider asks for one frame of it."""
+    """Makes drivers, and keeps those of the last job: a driver reads its whole track, a slider asks for one frame of it."""
 
     def __init__(self, config: MeshConfig) -> None:
         self.config = config
@@ -63,7 +63,7 @@ class Drivers:
         if reference is not None:
             reference = round(reference * timing.frame_rate / track.frame_rate)  # it was counted in the driver's own frames
         # All that a driver depends on.
-        plain = Options(regions=options.regions, motion=options.motion, smoothing=options.smoothing, reference=reference)
+        plain = Options(motion=options.motion, smoothing=options.smoothing, reference=reference)
         key = (id(track.landmarks), id(model.landmarks), timing, plain)
         if key not in self._kept:
             driver = Driver(resample(track, timing.frame_rate, timing.frame_count), plain, self.config)

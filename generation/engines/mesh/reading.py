@@ -21,16 +21,9 @@ from generation.engines.mesh.retarget import Pose
 from generation.engines.mesh.source import Region
 from media.tracking.geometry import Roi, roi_from_landmarks
 
-SAMPLES = 32  # frames drawn and read: half a second of work, once
+SAMPLES = 32  # frames drawn and read: half a second of work, once for each driver that is kept
 NOISE = 0.01  # face heights; root mean square movement that tells as much as one reading errs
-LIMIT = (
-    0.05,
-    0.05,
-    0.03,
-    0.02,
-    0.015,
-    0.015,
-)  # radians of yaw, pitch and roll, log zoom, face heights: as much as people are misread
+LIMIT = (0.05, 0.05, 0.03, 0.02, 0.015, 0.015)  # yaw, pitch, roll, log zoom, face heights: as much as people are misread
 PRESENCE = 0.5  # a network that doubts there is a face is not believed
 ASTRAY = 0.05  # face heights; points are misread by a tenth of it, and by more where something else was read
 FORETOLD = 0.25  # share of the misreadings that each time the others foretell; with less it is chance
@@ -74,10 +67,8 @@ def learn(drawn: Iterable[tuple[Pose, Tensor]], reader: Reader, height: float, r
     ways, misread, doubted = [], [], 0
     for pose, frame in drawn:
         points = pose.vertices[0, : topology.FACE_POINTS].cpu()
-        asked = points + torch.tensor([region.left, region.top, 0.0])
-        seen, presence = reader.landmarks(frame, [roi_from_landmarks(asked)])
-        wrong = (seen[0, : topology.FACE_POINTS] - asked)[:, :2] / height
-        if float(presence[0]) >= PRESENCE and float(wrong.norm(dim=1).mean()) < ASTRAY:
+        wrong = _misreading(points + torch.tensor([region.left, region.top, 0.0]), frame, reader, height)
+        if wrong is not None:
             ways.append(points / height)
             misread.append(wrong)
         elif not ways:
@@ -88,16 +79,28 @@ def learn(drawn: Iterable[tuple[Pose, Tensor]], reader: Reader, height: float, r
         return None
     # The still itself is misread too and shows what it shows: only the change counts.
     turns = torch.stack([_as_turn(points, wrong - misread[0]) for points, wrong in zip(ways[1:], misread[1:], strict=True)])
-    return _fit(_rows(torch.stack(ways[1:]) - ways[0]), turns.double())
+    return _fit(_rows(torch.stack(ways[1:]) - ways[0]), turns)
+
+
+def _misreading(asked: Tensor, frame: Tensor, reader: Reader, height: float) -> Tensor | None:
+    """(468, 2): how far off, in face heights, points (468, 3) are read in a frame (1, H, W, 3); None where it is doubted."""
+    if not bool(asked.isfinite().all()):
+        return None  # there is nowhere to look
+    seen, presence = reader.landmarks(frame, [roi_from_landmarks(asked)])
+    wrong = (seen[0, : topology.FACE_POINTS] - asked)[:, :2] / height
+    return wrong if float(presence[0]) >= PRESENCE and float(wrong.norm(dim=1).mean()) < ASTRAY else None
 
 
 def _as_turn(points: Tensor, shifts: Tensor) -> Tensor:
-    """(6,): the small turn, zoom and shift, as in `Correction`, that moves points (468, 3) most nearly by shifts (468, 2)."""
-    x, y, z = (points - points[list(topology.STABLE)].mean(0)).unbind(-1)
+    """(6,): the small turn, zoom and shift, as in `Correction`, that moves points (468, 3) most nearly by shifts (468, 2).
+
+    In double precision: in single, the solver's last bits differ from run to run, enough to be seen in pixels.
+    """
+    x, y, z = (points - points[list(topology.STABLE)].mean(0)).double().unbind(-1)
     one, none = torch.ones_like(x), torch.zeros_like(x)
     across = torch.stack([z, none, -y, x, one, none], 1)  # (468, 6)
     down = torch.stack([none, -z, x, y, none, one], 1)
-    turn: Tensor = torch.linalg.lstsq(torch.cat([across, down]), shifts.T.flatten()[:, None]).solution[:, 0]
+    turn: Tensor = torch.linalg.lstsq(torch.cat([across, down]), shifts.double().T.flatten()[:, None]).solution[:, 0]
     return turn
 
 

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from generation.engines.mesh import geometry, topology
 from generation.engines.mesh.config import MeshConfig
 from generation.engines.mesh.measures import Lips, gaze_offsets, lid_gaps, lips
-
-_FRAMES_AT_ONCE = 256
+from generation.engines.tracks import FRAMES_AT_ONCE
 
 
 def choose_reference(points: Tensor, still: Tensor | None, config: MeshConfig) -> int:
@@ -33,7 +32,7 @@ def likeness_distance(points: Tensor, still: Tensor) -> Tensor:
     face = (still[: topology.FACE_POINTS, :2] - still[: topology.FACE_POINTS, :2].mean(0)).to(points)
     height = (face[topology.CHIN] - face[topology.FOREHEAD]).norm()
     # a clip of minutes at once would be copied four times over
-    distance: Tensor = torch.cat([_mean_distance(some, face) for some in torch.split(points, _FRAMES_AT_ONCE)]) / height
+    distance: Tensor = torch.cat([_mean_distance(some, face) for some in torch.split(points, FRAMES_AT_ONCE)]) / height
     return distance
 
 

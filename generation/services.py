@@ -18,11 +18,11 @@ from generation.job_request import JobRequest, check_request, request_digest
 from generation.models import Asset, Job, Part
 from generation.motion_file import file_bytes_max
 from generation.release import require_releasable, require_unchanged
+from generation.release_gate import require_may_leave
 from generation.stages.render import require_inputs_stand
 from generation.states import CANCELLABLE, FINAL, PARKED, Stage, Status
 from generation.transitions import log_step, move
 from media.errors import BadInput
-from provenance.keys import require_uncompromised
 from provenance.selectors import require_record
 from users.models import Studio, User
 
@@ -225,9 +225,7 @@ def approve(*, job: Job, reviewer: User | None) -> Job:
         return cleared
     if job.status == Status.HELD:
         with transaction.atomic():
-            require_releasable(job)
-            motion_templates.require_all_usable(job)
-            require_uncompromised(require_record(job.pk), lock=True)
+            require_may_leave(job, require_record(job.pk))
             return move(
                 job_id=job.pk,
                 source=Status.HELD,

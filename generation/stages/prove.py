@@ -18,7 +18,7 @@ from consent.faces.observed import Side
 from consent.faces.survey import survey_driver
 from generation import dispatch, storage
 from generation.claims import Claim
-from generation.errors import ArtefactChanged, WeakWatermark
+from generation.errors import WeakWatermark
 from generation.models import Job
 from generation.release import require_releasable, require_unchanged
 from generation.stages.render import CRF
@@ -28,13 +28,13 @@ from media.frames import FrameStream
 from media.video import read_frames, read_planes
 from media.video.recompress import centre_crop, half_size, recompressed
 from provenance.keys import detector_of, payload_of
-from provenance.selectors import record_by_job
+from provenance.selectors import require_record
 from provenance.watermark import Margin, margin_of
 from provenance.watermark.self_test import REQUIRED_NATS, STRONGER, excerpts
 
 
 def run(held: Claim) -> Job:
-    """Read the mark back, look at the faces, hand over to the signer. Raises WeakWatermark or ConsentRefused."""
+    """Read the mark back, look at the faces, hand over to the signer. Raises WeakWatermark, ConsentRefused or RecordMissing."""
     job = held.job
     require_releasable(job)
     require_unchanged(job.rendered_path, job.rendered_sha256, "rendered clip")
@@ -60,9 +60,7 @@ def run(held: Claim) -> Job:
 
 def _margins(held: Claim) -> dict[str, Margin]:
     job = held.job
-    record = record_by_job(job.pk)
-    if record is None:
-        raise ArtefactChanged("This job has no record of its mark; submit it again.")
+    record = require_record(job.pk)
     rate = Fraction(job.render_facts["frame_rate"])
     parts = excerpts(job.render_facts["frames"], rate)
     copies = _copies(lambda: _excerpts(storage.resolve(job.rendered_path), parts), rate)

@@ -17,12 +17,13 @@ from django.conf import settings
 from django.db import transaction
 
 from consent.selectors import consents_of_decision
-from generation import motion_templates, screening, storage
+from generation import screening, storage
 from generation.casting import inputs_of
 from generation.claims import Claim
 from generation.errors import ArtefactChanged, RefusedByRule, SignerOnly, WeakWatermark
 from generation.models import Asset, Job
-from generation.release import require_releasable, require_unchanged, rests_on_attestation
+from generation.release import require_unchanged, rests_on_attestation
+from generation.release_gate import require_may_leave
 from generation.stages.render import require_inputs_stand
 from generation.states import Stage, Status
 from generation.transitions import SYSTEM_ACTOR, move
@@ -40,9 +41,9 @@ from provenance.credentials.sign import SealedFile, seal_output
 from provenance.examine import look
 from provenance.fingerprint.video import ALGORITHM as FINGERPRINT_ALG
 from provenance.fusion import Content
-from provenance.keys import detector_of, require_uncompromised
+from provenance.keys import detector_of
 from provenance.models import Record
-from provenance.selectors import record_by_job
+from provenance.selectors import require_record
 from provenance.services import OutputFacts, seal_record
 from provenance.signing import signer
 from provenance.watermark.self_test import REQUIRED_NATS
@@ -102,8 +103,8 @@ def _require_fit_for(job: Job, claim_signer: Signer) -> None:
 
 
 def _own_record(job: Job) -> Record:
-    record = record_by_job(job.pk)
-    if record is None or record.watermark_id != job.watermark_id:
+    record = require_record(job.pk)
+    if record.watermark_id != job.watermark_id:
         raise ArtefactChanged("The record of this job is not the one it was marked with; submit the job again.")
     return record
 
@@ -147,12 +148,8 @@ def _release(held: Claim, record: Record, sealed: SealedFile, content: Content) 
     output = storage.output_file(job.pk, job.attempt)
     sealed.path.replace(output)
     holds = [*job.hold_reasons, *(reason.as_dict() for reason in screening.reasons_to_hold(job))]
-    # in this order: consents, templates, the key, the job, the record; rows before the audit log. Who locks otherwise may wait
-    # for one that waits for it
     with transaction.atomic():
-        require_releasable(job)
-        motion_templates.require_all_usable(job)
-        require_uncompromised(record, lock=True)
+        require_may_leave(job, record)
         moved = move(
             job_id=job.pk,
             source=Status.SEALING,

@@ -34,7 +34,7 @@ from consent.gate import ConsentRefused
 from consent.models import Consent
 from consent.policy import Assurance, Decision, Role, Verdict
 from consent.services import destroy_templates, withdraw_consent
-from generation import screening, selectors, services, storage
+from generation import release_gate, screening, selectors, services, storage
 from generation.engines import ENGINES
 from generation.errors import ArtefactChanged
 from generation.job_request import JobRequest
@@ -122,8 +122,8 @@ def unchanged_out(owner: object, which: str) -> TakeOut:
 REFUSAL = lambda patch: patch.setattr(gate, "require_not_refused", lambda assessment: assessment)  # noqa: E731
 RENDERED_FACES = out(gate, "require_same_faces", [])
 SAME_FILES = out(gate, "require_same_files")
-STANDING_AT = {module: standing_out(module) for module in (render, prove, seal)}
-OWN_RECORD = lambda patch: patch.setattr(seal, "_own_record", lambda job: seal.record_by_job(job.pk))  # noqa: E731
+STANDING_AT = {render: standing_out(render), prove: standing_out(prove), seal: standing_out(release_gate)}
+OWN_RECORD = lambda patch: patch.setattr(seal, "_own_record", lambda job: seal.require_record(job.pk))  # noqa: E731
 SELF_TEST = out(prove, "_margins", {"as encoded": Margin(99.0, 3.8, 1.0)})
 MARK_IN_FILE = out(seal, "_require_mark")
 
@@ -536,6 +536,6 @@ def test_approval_asks_the_consents_before_release(scene: Scene) -> None:
     with pytest.raises(ConsentRefused):
         services.approve(job=job, reviewer=staff)
     assert scene.standing.status == Status.HELD
-    for asked_at in (render, services):  # before the files are read, and again in the transaction that moves the job on
+    for asked_at in (render, release_gate):  # before the files are read, and again in the transaction that moves the job on
         standing_out(asked_at)(scene.patch)
     assert services.approve(job=job, reviewer=staff).status == Status.RELEASED

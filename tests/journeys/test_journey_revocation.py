@@ -18,7 +18,7 @@ from quick_engine import NAME, Picture, QuickAnimator, quick_entry
 from consent.models import Consent
 from consent.policy import Reason
 from consent.services import suspend_consent
-from generation import claims, pipeline, revocation, screening, selectors, storage
+from generation import claims, pipeline, release_gate, revocation, screening, selectors, storage
 from generation.engines import ENGINES
 from generation.engines.base import EngineEntry, Options, Performance
 from generation.job_request import JobRequest
@@ -126,14 +126,14 @@ def test_a_held_clip_whose_watermark_key_became_known_cannot_be_approved(job: Jo
 
 def test_a_key_declared_known_during_release_waits_for_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[Elsewhere] = []
-    real = seal.require_uncompromised
+    real = release_gate.require_uncompromised
 
     def ask(record: Record, *, lock: bool) -> None:
         real(record, lock=lock)
         threads.append(Elsewhere(lambda: compromise_key_of(job)))
         wait_until_somebody_waits_for_a_lock()
 
-    monkeypatch.setattr(seal, "require_uncompromised", ask)
+    monkeypatch.setattr(release_gate, "require_uncompromised", ask)
     released = run_stages(job)
     threads[0].finish()
     assert released.status == Status.RELEASED
@@ -245,7 +245,7 @@ def test_a_withdrawal_that_came_first_keeps_the_signed_clip_in(
 ) -> None:
     withdrawn, releasing = threading.Event(), threading.Event()
     threads: list[Elsewhere] = []
-    real = seal.require_releasable
+    real = release_gate.require_releasable
 
     def withdraw_slowly() -> None:
         with transaction.atomic():
@@ -260,7 +260,7 @@ def test_a_withdrawal_that_came_first_keeps_the_signed_clip_in(
         releasing.set()
         return real(asked)  # the row is held by the withdrawal, which has not committed yet
 
-    monkeypatch.setattr(seal, "require_releasable", ask)
+    monkeypatch.setattr(release_gate, "require_releasable", ask)
     run_stages(job)
     threads[0].finish()
     assert_stopped(job)

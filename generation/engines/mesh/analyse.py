@@ -37,9 +37,9 @@ class StillAnalyser(Protocol):
 class TrackingAnalyser:
     """`StillAnalyser` on the networks of `media.tracking`."""
 
-    def __init__(self, device: str = "cpu") -> None:
+    def __init__(self, landmarker: FaceLandmarker, device: str = "cpu") -> None:
         self._detector = FaceDetector(device)
-        self._landmarker = FaceLandmarker(device)
+        self._landmarker = landmarker
         self._matte = Matte(device)
 
     def faces(self, rgb: Tensor) -> list[FoundFace]:

@@ -262,4 +262,5 @@ def _own(prepared: Prepared) -> PreparedStill:
 
 def load(device: str) -> MeshAnimator:
     """The engine with the tracking networks on a torch device."""
-    return MeshAnimator(TrackingAnalyser(device), device, reader=FaceLandmarker(device))
+    landmarker = FaceLandmarker(device)  # one network looks at the still and reads what is drawn
+    return MeshAnimator(TrackingAnalyser(landmarker, device), device, reader=landmarker)

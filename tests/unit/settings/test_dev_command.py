@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from early_readers import leave_after_one_line
 
 from settings import dev_commands, webserver
 from settings.processes import ProcessProblem
@@ -154,13 +155,7 @@ def test_a_reader_who_leaves_after_the_first_line_changes_neither_exit_code_nor_
     code = "print('first', flush=True); print('more ' * 100_000, flush=True); raise SystemExit(3)"
     command = [sys.executable, "-m", "settings.dev_commands", "manage", "shell", "-v", "0", "-c", code]
     running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    assert running.stderr is not None
-    assert running.stdout.readline() == "first\n"
-    running.stdout.close()
-    errors = running.stderr.read()
-    running.stderr.close()
-    assert (running.wait(20), errors) == (3, "")
+    assert leave_after_one_line(running, wait_s=20) == ("first\n", 3, "")
 
 
 def test_a_child_that_a_signal_ended_reads_as_a_shell_would_say_it() -> None:

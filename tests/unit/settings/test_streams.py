@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from early_readers import leave_after_one_line
+
 ROOT = Path(__file__).resolve().parents[3]
 COMMAND = """
 import sys
@@ -39,22 +41,13 @@ def start(folder: Path, **streams: int) -> subprocess.Popen[str]:
 
 def test_work_and_exit_code_outlive_a_reader_of_one_line(tmp_path: Path) -> None:
     process = start(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    assert process.stdout.readline() == "line 0\n"
-    process.stdout.close()
-    errors = process.stderr.read()
-    process.stderr.close()
-    assert (process.wait(10), errors) == (2, "said on standard error\n")
+    assert leave_after_one_line(process, wait_s=10) == ("line 0\n", 2, "said on standard error\n")
     assert (tmp_path / "work").read_text() == "done"
 
 
 def test_it_does_when_errors_go_the_same_way(tmp_path: Path) -> None:
     process = start(tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(10) == 2
+    assert leave_after_one_line(process, wait_s=10) == ("line 0\n", 2, "")
 
 
 def test_a_reader_who_stays_reads_everything(tmp_path: Path) -> None:
